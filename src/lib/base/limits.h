@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT
+ * Every maximum of the program, in bytes unless said, with its reason. A buffer, an arena or a list
+ * is born with one of these. */
+#pragma once
+
+#include <stddef.h>
+
+/* SMTP */
+#define LIMIT_SMTP_LINE ((size_t)2048)		/* RFC 5321 4.5.3.1.4 says 512; ESMTP parameters need more */
+#define LIMIT_SMTP_AUTH_LINE ((size_t)12288)	/* RFC 4954 4: a base64 SASL response */
+#define LIMIT_SMTP_OVERLONG ((size_t)65536)	/* an endless command line is cut after this much */
+#define LIMIT_SMTP_RCPTS ((size_t)1000)		/* RFC 5321 4.5.3.1.10 asks for at least 100 */
+#define LIMIT_SMTP_ADDRESS ((size_t)320)	/* RFC 5321 4.5.3.1: 64 + "@" + 255 */
+#define LIMIT_SMTP_LOCAL ((size_t)64)		/* RFC 5321 4.5.3.1.1 */
+#define LIMIT_DOMAIN ((size_t)255)		/* RFC 5321 4.5.3.1.2, RFC 1035 2.3.4 */
+#define LIMIT_SMTP_ERRORS 20u			/* bad commands of one connection (count) */
+#define LIMIT_SMTP_JUNK 100u			/* NOOP, VRFY, RSET without mail between (count) */
+#define LIMIT_SMTP_BAD_RCPTS 20u		/* unknown recipients of one connection (count) */
+#define LIMIT_MESSAGE ((size_t)52428800)	/* default of message_size: 50 MiB */
+#define LIMIT_HEADER ((size_t)1048576)		/* header block of one message: over it is no mail */
+#define LIMIT_BODY_LINE ((size_t)1048576)	/* one line of DATA; RFC 5322 says 998 */
+#define LIMIT_RECEIVED 50u			/* hop count: RFC 5321 6.3 */
+
+/* IMAP */
+#define LIMIT_IMAP_LINE ((size_t)65536)		/* the brief's imap_max_line_length */
+#define LIMIT_IMAP_PRELOGIN ((size_t)8192)	/* line plus literals before login, per command */
+#define LIMIT_IMAP_PRELOGIN_LITERALS 4u		/* per connection (count) */
+#define LIMIT_IMAP_DEPTH 64u			/* nesting of parentheses, NOT, OR */
+#define LIMIT_IMAP_BAD 20u			/* bad commands of one connection (count) */
+#define LIMIT_IMAP_TAG ((size_t)64)
+#define LIMIT_IMAP_MAILBOX ((size_t)1000)	/* name of a mailbox, UTF-8 */
+#define LIMIT_IMAP_LEVELS 64u			/* hierarchy depth */
+#define LIMIT_IMAP_KEYWORDS 200u		/* keywords of one mailbox (count) */
+#define LIMIT_IMAP_KEYWORD ((size_t)128)
+#define LIMIT_IMAP_OUT ((size_t)262144)		/* output that waits for a slow reader */
+#define LIMIT_SESSIONS_PER_USER 20u
+
+/* MIME */
+#define LIMIT_MIME_DEPTH 100u
+#define LIMIT_MIME_PARTS 10000u
+#define LIMIT_HEADER_FIELDS 10000u
+
+/* Lifetimes */
+#define LIMIT_ARENA_COMMAND ((size_t)65536)
+#define LIMIT_ARENA_SESSION ((size_t)262144)
+#define LIMIT_ARENA_MESSAGE ((size_t)4194304)
+
+/* Login */
+#define LIMIT_PASSWORD ((size_t)1024)
+#define LIMIT_LOGIN_NAME ((size_t)320)
+
+/* Between rooms */
+#define LIMIT_IPC ((size_t)65536)		/* one frame; more goes as a sealed memfd */
+#define LIMIT_IPC_FLIGHT ((size_t)1024)		/* requests under way on one channel (count) */
+
+/* Events */
+#define LIMIT_EVENT_FIELDS ((size_t)24)
+#define LIMIT_EVENT_VALUE ((size_t)1024)
