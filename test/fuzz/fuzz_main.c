@@ -50,7 +50,7 @@ run(const uint8_t *p, size_t n)
 static void
 load_seed(const char *dir, const char *name)
 {
-	char path[4096];
+	char path[2048];
 	FILE *f;
 
 	(void)snprintf(path, sizeof path, "%s/%s", dir, name);
