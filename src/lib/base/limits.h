@@ -35,6 +35,11 @@
 #define LIMIT_IMAP_OUT ((size_t)262144)		/* output that waits for a slow reader */
 #define LIMIT_SESSIONS_PER_USER 20u
 
+/* Streams */
+#define LIMIT_STREAM_IN ((size_t)16384)		/* one read; the read buffer starts with it */
+#define LIMIT_STREAM_LINE ((size_t)131072)	/* longest line or counted piece that may be asked for */
+#define LIMIT_STREAM_OUT ((size_t)16384)	/* output that is collected before it is sent */
+
 /* MIME */
 #define LIMIT_MIME_DEPTH 100u
 #define LIMIT_MIME_PARTS 10000u
