@@ -155,9 +155,13 @@ main(int argc, char **argv)
 	unsigned long steps = argc > 3 ? strtoul(argv[3], NULL, 10) : 20000;
 
 	n_names = argc < 2 ? -1 : scandir(argv[1], &names, NULL, by_name);
-	for (int i = 0; i < n_names; i++)
+	for (int i = 0; i < n_names; i++) {
 		if (names[i]->d_name[0] != '.')
 			load_seed(argv[1], names[i]->d_name);
+		free(names[i]);
+	}
+	if (n_names >= 0)
+		free(names);
 	if (n_seeds == 0) {
 		(void)fprintf(stderr, "no corpus in %s\n", argc < 2 ? "(no folder given)" : argv[1]);
 		return 1;
