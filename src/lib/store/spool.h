@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+ * The spool: messages that were accepted and are not yet delivered. It is the promise after "250" and
+ * the redo log of deliveries (DESIGN.md 3).
+ *
+ *   spool_begin  ->  spool_accept x n, spool_settle x m, spool_defer ...  ->  spool_commit
+ *
+ * One commit makes the whole batch durable with one flush of the disk. When it returns STORE_OK all of
+ * it is on the disk; when it returns anything else, none of it happened, and every sender of the batch
+ * gets a 4xx.
+ *
+ * Ids: a message id is never given twice, not even by a spool that was lost and made anew or was
+ * restored from a backup: each opening starts at the clock if that is ahead. The delivery id
+ * (message id << 10 | index of the recipient) is the id that makes a second delivery harmless, and
+ * ids rise: everything below spool_floor() is settled for ever and may be forgotten by a mailbox.
+ *
+ * One thread. A row per message (with the first 256 KiB of content), a row per open recipient. */
+#pragma once
+
+#include "lib/store/store.h"
+
+struct spool;
+
+#define SPOOL_RCPTS ((size_t)1000)	/* most recipients of one message; LIMIT_SMTP_RCPTS */
+#define SPOOL_RCPT_BITS 10u
+#define SPOOL_REASON ((size_t)512)	/* longer reasons are cut */
+
+#define SPOOL_8BIT 1u		/* BODY=8BITMIME (RFC 6152) */
+#define SPOOL_SMTPUTF8 2u	/* RFC 6531 */
+
+enum spool_state {
+	SPOOL_ACTIVE = 0,	/* to be tried when its time has come */
+	SPOOL_HELD = 1,		/* an operator or a rule has stopped it */
+};
+
+struct spool_rcpt {
+	struct slice address;	/* as the mail system uses it now, at most LIMIT_SMTP_ADDRESS */
+	struct slice original;	/* as the client gave it; empty = the same */
+	uint64_t account;	/* local account id, 0 = remote */
+};
+
+struct spool_message {
+	struct slice queue_id;	/* printable ASCII, 1..64 bytes */
+	struct slice session;	/* session id, 0..64 bytes */
+	struct slice sender;	/* envelope sender; empty = the null sender */
+	uint64_t account;	/* who submitted it, 0 = a stranger */
+	uint64_t received;	/* us */
+	uint32_t flags;		/* SPOOL_8BIT, SPOOL_SMTPUTF8 */
+	uint64_t size;		/* bytes of content, at most LIMIT_STORE_MESSAGE */
+	int fd;			/* content is read from it at 0 (pread); -1 = take content below */
+	struct slice content;	/* only with fd == -1; content.n == size */
+	const struct spool_rcpt *rcpt;
+	size_t rcpts;		/* 1..SPOOL_RCPTS */
+};
+
+/* One recipient that is still open, with what a delivery needs of its message. The slices are
+ * borrowed until the callback returns. */
+struct spool_delivery {
+	uint64_t id;		/* delivery id */
+	uint64_t message;	/* message id */
+	struct slice queue_id, session, sender, address, original, reason;
+	uint64_t account;	/* of the recipient, 0 = remote */
+	uint64_t submitter;	/* account that submitted, 0 = a stranger */
+	uint64_t received, next;/* us */
+	uint64_t size;
+	uint32_t flags;
+	uint32_t attempts;
+	enum spool_state state;
+};
+
+struct spool_counts {
+	uint64_t messages, deliveries, held, bytes;
+	uint64_t oldest;	/* received time (us) of the oldest message, 0 = empty */
+	uint64_t commits;	/* since the opening */
+};
+
+static inline uint64_t
+spool_delivery_id(uint64_t message, size_t rcpt)
+{
+	return message << SPOOL_RCPT_BITS | rcpt;
+}
+
+/* path: the database file; now: us, must be after 1970. *out is owned: spool_close(). */
+enum store_err spool_open(const char *path, uint64_t now, struct spool **out);
+/* Accepts NULL; *s becomes NULL. */
+void spool_close(struct spool **s);
+
+/* A batch. STORE_REFUSED and STORE_LIMIT of spool_accept() (a malformed message) touch nothing and the
+ * batch goes on; any other error is sticky and the batch can only be rolled back. */
+enum store_err spool_begin(struct spool *s);
+enum store_err spool_accept(struct spool *s, const struct spool_message *m, uint64_t *id);
+/* Delivered, bounced or deleted: the recipient is done; the message goes with its last one.
+ * STORE_NONE (not sticky) when it is unknown: a second report is harmless. */
+enum store_err spool_settle(struct spool *s, uint64_t delivery);
+/* Not now: counts the attempt, notes when next (us) and why. Does not change a hold. */
+enum store_err spool_defer(struct spool *s, uint64_t delivery, uint64_t next, struct slice reason);
+enum store_err spool_hold(struct spool *s, uint64_t delivery, struct slice reason);
+/* Ends a hold; next is when to try (us). */
+enum store_err spool_release(struct spool *s, uint64_t delivery, uint64_t next);
+/* Durable or nothing. With an empty batch no flush happens. */
+enum store_err spool_commit(struct spool *s);
+void spool_rollback(struct spool *s);
+
+/* Calls fn for open deliveries with id > after, in rising order, at most max; stops early when fn
+ * returns false. *last (may be NULL) gets the last id seen, or after. For loading after a restart in
+ * pages, and for lists. fn must not call the spool. */
+enum store_err spool_pending(struct spool *s, uint64_t after, size_t max,
+    bool (*fn)(void *ctx, const struct spool_delivery *d), void *ctx, uint64_t *last);
+/* One open delivery; STORE_NONE. Strings live in a. */
+enum store_err spool_find(struct spool *s, uint64_t delivery, struct arena *a,
+    struct spool_delivery *out);
+/* The message id of a queue id (exact); STORE_NONE. Walks the spool: for people, not for mail. */
+enum store_err spool_by_queue_id(struct spool *s, struct slice queue_id, uint64_t *message);
+/* The content in a new sealed memfd, read position 0, owned by the caller; *size may be NULL. */
+enum store_err spool_content(struct spool *s, uint64_t message, int *fd, uint64_t *size);
+enum store_err spool_count(struct spool *s, struct spool_counts *out);
+/* The smallest delivery id that may still be delivered; with nothing open, the next one to be given.
+ * Only outside a batch. */
+enum store_err spool_floor(struct spool *s, uint64_t *out);
+/* Drops caches of an idle spool. */
+void spool_relax(struct spool *s);
