@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/tls/privkey.h"
+
+#include <openssl/bio.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509.h>
+
+struct privkey {
+	EVP_PKEY *pkey;
+	int kind; /* EVP_PKEY_EC, _RSA or _ED25519 */
+	size_t size;
+};
+
+bool
+privkey_init(bool *locked)
+{
+	int got = CRYPTO_secure_malloc_initialized() ? 1 : CRYPTO_secure_malloc_init(262144, 16);
+
+	*locked = got == 1;
+	return got != 0;
+}
+
+/* A key file with a passphrase is refused, not asked about. */
+static int
+no_passphrase(char *buf, int size, int rwflag, void *u)
+{
+	return -1;
+}
+
+static bool
+acceptable(const EVP_PKEY *pkey)
+{
+	char group[32];
+	size_t n;
+	int bits = EVP_PKEY_get_bits(pkey);
+
+	switch (EVP_PKEY_get_base_id(pkey)) {
+	case EVP_PKEY_EC:
+		return EVP_PKEY_get_group_name(pkey, group, sizeof group, &n) == 1 &&
+		    (strcmp(group, "prime256v1") == 0 || strcmp(group, "secp384r1") == 0);
+	case EVP_PKEY_RSA:
+		return bits >= 2048 && bits <= 4096;
+	case EVP_PKEY_ED25519:
+		return true;
+	default:
+		return false;
+	}
+}
+
+struct privkey *
+privkey_new(struct slice pem)
+{
+	BIO *mem;
+	EVP_PKEY *pkey;
+	struct privkey *k;
+
+	if (pem.n == 0 || pem.n > PRIVKEY_PEM_MAX)
+		return NULL;
+	mem = BIO_new_mem_buf(pem.p, (int)pem.n);
+	PN_ASSERT(mem != NULL);
+	pkey = PEM_read_bio_PrivateKey(mem, NULL, no_passphrase, NULL);
+	BIO_free(mem);
+	ERR_clear_error();
+	if (pkey == NULL || !acceptable(pkey)) {
+		EVP_PKEY_free(pkey);
+		return NULL;
+	}
+	k = OPENSSL_zalloc(sizeof *k);
+	PN_ASSERT(k != NULL);
+	k->pkey = pkey;
+	k->kind = EVP_PKEY_get_base_id(pkey);
+	k->size = (size_t)EVP_PKEY_get_size(pkey);
+	return k;
+}
+
+void
+privkey_free(struct privkey **k)
+{
+	if (*k == NULL)
+		return;
+	EVP_PKEY_free((*k)->pkey); /* its numbers are BN_clear_free()d */
+	OPENSSL_clear_free(*k, sizeof **k);
+	*k = NULL;
+}
+
+const char *
+privkey_kind(const struct privkey *k)
+{
+	return k->kind == EVP_PKEY_EC ? "EC" : k->kind == EVP_PKEY_RSA ? "RSA" : "ED25519";
+}
+
+bool
+privkey_public(struct privkey *k, struct buf *out)
+{
+	unsigned char *der = NULL;
+	int n = i2d_PUBKEY(k->pkey, &der);
+	bool ok = n > 0 && buf_add(out, slice_of(der, (size_t)n));
+
+	OPENSSL_free(der);
+	return ok;
+}
+
+/* RFC 8017 B.2.1: out ^= MGF1(seed), n octets. */
+static bool
+mgf1_xor(const EVP_MD *md, struct slice seed, uint8_t *out, size_t n)
+{
+	uint8_t block[EVP_MAX_MD_SIZE + 4], hash[EVP_MAX_MD_SIZE];
+	size_t hlen = (size_t)EVP_MD_get_size(md);
+
+	memcpy(block, seed.p, seed.n);
+	for (size_t at = 0, counter = 0; at < n; at += hlen, counter++) {
+		for (size_t i = 0; i < 4; i++)
+			block[seed.n + i] = (uint8_t)(counter >> (24 - 8 * i));
+		if (EVP_Digest(block, seed.n + 4, hash, NULL, md, NULL) != 1)
+			return false;
+		for (size_t i = 0; i < hlen && at + i < n; i++)
+			out[at + i] ^= hash[i];
+	}
+	return true;
+}
+
+/* RFC 8017 9.1.2, steps 4 to 10, with a salt as long as the hash: is em a block that PSS makes? The
+ * hash of the message inside it stays unknown; what counts is that em was not chosen freely. */
+static bool
+is_pss_block(const EVP_MD *md, struct slice em)
+{
+	uint8_t db[TLS_SIGN_MAX];
+	size_t hlen = (size_t)EVP_MD_get_size(md), dblen;
+
+	if (em.n < 2 * hlen + 2 || em.n > sizeof db || slice_at(em, em.n - 1) != 0xbc ||
+	    (slice_at(em, 0) & 0x80) != 0)
+		return false;
+	dblen = em.n - hlen - 1;
+	memcpy(db, em.p, dblen);
+	if (!mgf1_xor(md, slice_sub(em, dblen, hlen), db, dblen))
+		return false;
+	db[0] &= 0x7f; /* the modulus has a multiple of 8 bits, the block one bit less */
+	for (size_t i = 0; i < dblen - hlen - 1; i++)
+		if (db[i] != 0)
+			return false;
+	return db[dblen - hlen - 1] == 0x01;
+}
+
+/* Is digest what alg signs with a key like k? */
+static bool
+fits(const struct privkey *k, enum tls_alg alg, struct slice digest)
+{
+	switch (alg) {
+	case TLS_ECDSA:
+		return k->kind == EVP_PKEY_EC &&
+		    (digest.n == 32 || digest.n == 48 || digest.n == 64);
+	case TLS_RSA_SHA256:
+		return k->kind == EVP_PKEY_RSA && digest.n == 32;
+	case TLS_RSA_SHA384:
+		return k->kind == EVP_PKEY_RSA && digest.n == 48;
+	case TLS_RSA_SHA512:
+		return k->kind == EVP_PKEY_RSA && digest.n == 64;
+	case TLS_RSA_PSS:
+		return k->kind == EVP_PKEY_RSA && digest.n == k->size &&
+		    EVP_PKEY_get_bits(k->pkey) % 8 == 0 &&
+		    (is_pss_block(EVP_sha256(), digest) || is_pss_block(EVP_sha384(), digest) ||
+			is_pss_block(EVP_sha512(), digest));
+	case TLS_ED25519:
+		return k->kind == EVP_PKEY_ED25519 && digest.n >= 1 && digest.n <= 64;
+	}
+	return false;
+}
+
+/* EVP_PKEY_sign() with the padding that alg asks for; the signature's length or 0. */
+static size_t
+sign_digest(EVP_PKEY_CTX *ctx, enum tls_alg alg, struct slice digest, uint8_t *out, size_t room)
+{
+	const EVP_MD *md = alg == TLS_RSA_SHA256 ? EVP_sha256()
+	    : alg == TLS_RSA_SHA384		 ? EVP_sha384()
+	    : alg == TLS_RSA_SHA512		 ? EVP_sha512()
+						 : NULL;
+	size_t n = room;
+
+	if (EVP_PKEY_sign_init(ctx) != 1)
+		return 0;
+	if (alg == TLS_RSA_PSS && EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) != 1)
+		return 0;
+	if (md != NULL && (EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) != 1 ||
+			      EVP_PKEY_CTX_set_signature_md(ctx, md) != 1))
+		return 0;
+	return EVP_PKEY_sign(ctx, out, &n, digest.p, digest.n) == 1 ? n : 0;
+}
+
+static size_t
+sign_ed25519(EVP_PKEY *pkey, struct slice digest, uint8_t *out, size_t room)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	size_t n = room;
+	bool ok = ctx != NULL && EVP_DigestSignInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
+	    EVP_DigestSign(ctx, out, &n, digest.p, digest.n) == 1;
+
+	EVP_MD_CTX_free(ctx);
+	return ok ? n : 0;
+}
+
+bool
+privkey_sign(struct privkey *k, enum tls_alg alg, struct slice digest, struct buf *sig)
+{
+	uint8_t out[TLS_SIGN_MAX];
+	size_t n = 0;
+
+	if (!fits(k, alg, digest))
+		return false;
+	if (alg == TLS_ED25519) {
+		n = sign_ed25519(k->pkey, digest, out, sizeof out);
+	} else {
+		EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(k->pkey, NULL);
+
+		if (ctx != NULL)
+			n = sign_digest(ctx, alg, digest, out, sizeof out);
+		EVP_PKEY_CTX_free(ctx);
+	}
+	ERR_clear_error();
+	return n > 0 && buf_add(sig, slice_of(out, n));
+}
