@@ -32,6 +32,11 @@
 #define LIMIT_IMAP_LEVELS 64u			/* hierarchy depth */
 #define LIMIT_IMAP_KEYWORDS 200u		/* keywords of one mailbox (count) */
 #define LIMIT_IMAP_KEYWORD ((size_t)128)
+#define LIMIT_IMAP_SECTIONS 256u		/* distinct body sections of one FETCH (count) */
+#define LIMIT_IMAP_FIELDS 256u			/* header names of one section (count) */
+#define LIMIT_IMAP_PATTERNS 64u			/* patterns of one LIST (count) */
+#define LIMIT_IMAP_ID 60u			/* fields and values of ID: RFC 2971 3.3 allows 30 pairs */
+#define LIMIT_ARENA_IMAP ((size_t)1048576)	/* one parsed command: a set of 32,768 ranges is 256 KiB */
 #define LIMIT_IMAP_OUT ((size_t)262144)		/* output that waits for a slow reader */
 #define LIMIT_SESSIONS_PER_USER 20u
 
