@@ -66,3 +66,14 @@
 /* Events */
 #define LIMIT_EVENT_FIELDS ((size_t)24)
 #define LIMIT_EVENT_VALUE ((size_t)1024)
+
+/* Sender authentication: DKIM and ARC */
+#define LIMIT_DKIM_SIGNATURES ((size_t)8)	/* signatures checked of one message (count) */
+#define LIMIT_DKIM_FIELD ((size_t)65536)	/* one DKIM-Signature or ARC field; over it is an error */
+#define LIMIT_DKIM_TAGS ((size_t)64)		/* tags of one list (count); RFC 6376 defines 13 */
+#define LIMIT_DKIM_SIGNED ((size_t)1024)	/* names in one h= (count) */
+#define LIMIT_DKIM_KEY_RECORD ((size_t)16384)	/* TXT of one key: RSA-4096 needs 800 */
+#define LIMIT_DKIM_KEYS 3u			/* key records tried under one selector (count) */
+#define LIMIT_DKIM_RSA_BITS_MIN 1024u		/* RFC 8301 3.2 (bits) */
+#define LIMIT_DKIM_RSA_BITS_MAX 4096u		/* RFC 8301 3.2 (bits) */
+#define LIMIT_ARC_SETS 50u			/* RFC 8617 4.2.1 (count) */
