@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ * Textual IP addresses: RFC 4291 section 2.2 and dotted quads without leading zeros, both ways.
+ * An address is 4 or 16 bytes in network order; n says which. */
+#pragma once
+
+#include "lib/base/buf.h"
+
+/* The longest text that ip_put() writes: eight groups of four digits. */
+#define LIMIT_IP_TEXT ((size_t)45)
+
+struct ip {
+	uint8_t b[16];
+	uint8_t n; /* 4 or 16; 0: none */
+};
+
+/* Reads "192.0.2.1" or "2001:db8::1" (also "::ffff:192.0.2.1"), nothing around it, no zone id.
+ * False, with *out untouched, on anything else. */
+bool ip_parse(struct slice text, struct ip *out);
+bool ip4_parse(struct slice text, struct ip *out);
+bool ip6_parse(struct slice text, struct ip *out);
+
+/* Appends the canonical text (RFC 5952). Returns !b->bad. */
+bool ip_put(struct buf *b, const struct ip *ip);
+
+/* An IPv4-mapped IPv6 address (RFC 4291 2.5.5.2) becomes its IPv4 address; others stay. */
+struct ip ip_unmap(struct ip ip);
+
+/* True when the first bits of both are equal and both are of one family. bits is at most 8 * n;
+ * more compares all. */
+bool ip_in(const struct ip *ip, const struct ip *net, unsigned bits);
