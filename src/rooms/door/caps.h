@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ * How many connections there may be, in total and from one address, and how many TLS handshakes an
+ * address may begin. An address is an IPv4 address or an IPv6 /64: who has one address of a /64 has
+ * all of them. Only addresses that are connected, or that have used up handshakes within the last
+ * seconds, take memory. */
+#pragma once
+
+#include "lib/base/slice.h"
+
+/* An endpoint: 4 octets (IPv4, also when it came as ::ffff:a.b.c.d) or 16 (IPv6), network order. */
+struct endpoint {
+	uint8_t ip[16];
+	uint8_t n;
+	uint16_t port;
+};
+
+struct caps_limits {
+	uint32_t total;	      /* connections at once */
+	uint32_t per_address; /* connections at once from one address; 0: no limit */
+	uint32_t handshakes;  /* from one address per second, on average; 0: no limit */
+	uint32_t burst;	      /* handshakes that an address may have saved up */
+};
+
+enum caps_verdict { CAPS_OK, CAPS_TOTAL, CAPS_ADDRESS };
+
+struct caps;
+struct caps_address;
+
+/* secret: 16 random octets that keep strangers from choosing addresses that collide. Never NULL. */
+struct caps *caps_new(const struct caps_limits *limits, const uint8_t secret[static 16]);
+void caps_free(struct caps **c);
+/* A connection from e begins at now_ms. CAPS_OK: it is counted, and *out stands for its address
+ * until caps_leave(). Otherwise nothing is counted. */
+enum caps_verdict caps_enter(struct caps *c, const struct endpoint *e, uint64_t now_ms,
+    struct caps_address **out);
+void caps_leave(struct caps *c, struct caps_address **a, uint64_t now_ms);
+/* May this address begin a handshake now? Yes costs one of its budget. */
+bool caps_handshake(struct caps *c, struct caps_address *a, uint64_t now_ms);
+/* Connections that are counted, and addresses that take memory. */
+size_t caps_total(const struct caps *c);
+size_t caps_addresses(const struct caps *c);
