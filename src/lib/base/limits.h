@@ -12,6 +12,7 @@
 #define LIMIT_SMTP_RCPTS ((size_t)1000)		/* RFC 5321 4.5.3.1.10 asks for at least 100 */
 #define LIMIT_SMTP_ADDRESS ((size_t)320)	/* RFC 5321 4.5.3.1: 64 + "@" + 255 */
 #define LIMIT_SMTP_LOCAL ((size_t)64)		/* RFC 5321 4.5.3.1.1 */
+#define LIMIT_SMTP_MAILBOX ((size_t)254)	/* RFC 5321 4.5.3.1.3: a path of 256 with its brackets */
 #define LIMIT_DOMAIN ((size_t)255)		/* RFC 5321 4.5.3.1.2, RFC 1035 2.3.4 */
 #define LIMIT_SMTP_ERRORS 20u			/* bad commands of one connection (count) */
 #define LIMIT_SMTP_JUNK 100u			/* NOOP, VRFY, RSET without mail between (count) */
