@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/proc/pool.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "lib/base/panic.h"
+#include "lib/clock/clock.h"
+
+enum { QUEUED, RUNNING, PARKED, ENDED };
+
+struct pool {
+	struct loop *loop;
+	const struct pool_ops *ops;
+	unsigned max_threads, threads, idle, queued, size;
+	pthread_attr_t attr;
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct pool_conv *first, **last; /* queued */
+	struct pool_conv parked;	 /* ring: prev_parked, next_parked */
+};
+
+static void
+unpark(struct pool_conv *c)
+{
+	c->prev_parked->next_parked = c->next_parked;
+	c->next_parked->prev_parked = c->prev_parked;
+}
+
+static void *worker(void *arg);
+
+/* Under the lock. */
+static void
+enqueue(struct pool *p, struct pool_conv *c)
+{
+	pthread_t t;
+
+	c->state = QUEUED;
+	c->next = NULL;
+	*p->last = c;
+	p->last = &c->next;
+	p->queued++;
+	if (p->queued <= p->idle) {
+		(void)pthread_cond_signal(&p->work);
+	} else if (p->threads < p->max_threads && pthread_create(&t, &p->attr, worker, p) == 0) {
+		p->threads++;
+	} else {
+		/* a running worker comes back for it */
+		PN_ASSERT(p->threads > 0);
+		(void)pthread_cond_signal(&p->work);
+	}
+}
+
+static struct pool_conv *
+dequeue(struct pool *p)
+{
+	struct pool_conv *c = p->first;
+
+	if (c == NULL)
+		return NULL;
+	p->queued--;
+	p->first = c->next;
+	if (p->first == NULL)
+		p->last = &p->first;
+	return c;
+}
+
+/* Waits for work; false after 10 idle seconds, when the thread may go. Under the lock. */
+static bool
+wait_for_work(struct pool *p)
+{
+	struct timespec t;
+	uint64_t at = clock_mono_ms() + 10000;
+	bool timely = true;
+
+	t = (struct timespec){ .tv_sec = (time_t)(at / 1000), .tv_nsec = (long)(at % 1000) * 1000000 };
+	p->idle++;
+	while (p->first == NULL && timely)
+		timely = pthread_cond_timedwait(&p->work, &p->lock, &t) != ETIMEDOUT;
+	p->idle--;
+	return p->first != NULL;
+}
+
+/* The loop saw input (or the end) of a parked conversation. */
+static void
+on_ready(void *arg, unsigned ready)
+{
+	struct pool_conv *c = arg;
+	struct pool *p = c->pool;
+
+	(void)ready;
+	(void)pthread_mutex_lock(&p->lock);
+	if (c->state == PARKED) {
+		unpark(c);
+		enqueue(p, c);
+	}
+	/* otherwise the deadline or a wake was first; park() will arm the watch again */
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+/* Under the lock, which on_ready() takes too: the loop may see input at once. */
+static void
+park(struct pool *p, struct pool_conv *c)
+{
+	c->state = PARKED;
+	c->prev_parked = p->parked.prev_parked;
+	c->next_parked = &p->parked;
+	c->prev_parked->next_parked = c;
+	p->parked.prev_parked = c;
+	if (c->watch == NULL)
+		c->watch = loop_watch_once(p->loop, c->fd, LOOP_READ, on_ready, c);
+	else
+		loop_watch_again(p->loop, c->watch, LOOP_READ);
+}
+
+/* In the loop's thread, so that no handler can still hold the conversation. */
+static void
+end(void *arg)
+{
+	struct pool_conv *c = arg;
+	struct pool *p = c->pool;
+
+	(void)pthread_mutex_lock(&p->lock);
+	p->size--;
+	(void)pthread_mutex_unlock(&p->lock);
+	loop_unwatch(p->loop, &c->watch);
+	p->ops->end(c);
+}
+
+/* One turn of one conversation. Called and returns with the lock held. */
+static void
+turn(struct pool *p, struct pool_conv *c)
+{
+	enum pool_why why = c->timed_out ? POOL_DEADLINE : c->woken ? POOL_WOKEN : POOL_INPUT;
+	enum pool_next next;
+
+	c->state = RUNNING;
+	c->woken = c->timed_out = false;
+	(void)pthread_mutex_unlock(&p->lock);
+	next = p->ops->run(c, why);
+	(void)pthread_mutex_lock(&p->lock);
+	if (next == POOL_END) {
+		c->state = ENDED;
+		loop_post(p->loop, end, c);
+	} else if (c->woken) {
+		enqueue(p, c);
+	} else {
+		park(p, c);
+	}
+}
+
+static void *
+worker(void *arg)
+{
+	struct pool *p = arg;
+	struct pool_conv *c;
+
+	(void)pthread_mutex_lock(&p->lock);
+	for (;;) {
+		while ((c = dequeue(p)) != NULL)
+			turn(p, c);
+		if (!wait_for_work(p))
+			break;
+	}
+	p->threads--;
+	(void)pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+/* Once a second: parked conversations whose deadline passed have their turn. */
+static void
+deadlines(void *arg)
+{
+	struct pool *p = arg;
+	uint64_t now = clock_mono_ms();
+
+	(void)pthread_mutex_lock(&p->lock);
+	for (struct pool_conv *c = p->parked.next_parked, *after; c != &p->parked; c = after) {
+		after = c->next_parked;
+		if (c->deadline_ms == 0 || c->deadline_ms > now)
+			continue;
+		unpark(c);
+		c->timed_out = true;
+		enqueue(p, c);
+	}
+	(void)pthread_mutex_unlock(&p->lock);
+	(void)loop_after(p->loop, 1000, deadlines, p);
+}
+
+struct pool *
+pool_new(struct loop *l, const struct pool_ops *ops, unsigned max_threads, size_t stack_bytes)
+{
+	struct pool *p = calloc(1, sizeof *p);
+	pthread_condattr_t attr;
+
+	PN_ASSERT(p != NULL);
+	p->loop = l;
+	p->ops = ops;
+	p->max_threads = max_threads;
+	p->last = &p->first;
+	p->parked.prev_parked = p->parked.next_parked = &p->parked;
+	(void)pthread_attr_init(&p->attr);
+	(void)pthread_attr_setdetachstate(&p->attr, PTHREAD_CREATE_DETACHED);
+	PN_ASSERT(pthread_attr_setstacksize(&p->attr, stack_bytes) == 0);
+	(void)pthread_mutex_init(&p->lock, NULL);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&p->work, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	(void)loop_after(l, 1000, deadlines, p);
+	return p;
+}
+
+void
+pool_add(struct pool *p, struct pool_conv *c)
+{
+	c->pool = p;
+	(void)pthread_mutex_lock(&p->lock);
+	p->size++;
+	enqueue(p, c);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+void
+pool_wake(struct pool *p, struct pool_conv *c)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	c->woken = true;
+	if (c->state == PARKED) {
+		unpark(c);
+		enqueue(p, c);
+	}
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+unsigned
+pool_size(struct pool *p)
+{
+	unsigned n;
+
+	(void)pthread_mutex_lock(&p->lock);
+	n = p->size;
+	(void)pthread_mutex_unlock(&p->lock);
+	return n;
+}
+
+unsigned
+pool_threads(struct pool *p)
+{
+	unsigned n;
+
+	(void)pthread_mutex_lock(&p->lock);
+	n = p->threads;
+	(void)pthread_mutex_unlock(&p->lock);
+	return n;
+}
