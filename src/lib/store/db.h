@@ -17,7 +17,9 @@
 
 #include "lib/store/store.h"
 
-#define DB_STATEMENTS 96 /* most kept statements of one file (count) */
+#define DB_STATEMENTS 96u	/* most kept statements of one file (count) */
+#define DB_BEGIN DB_STATEMENTS	/* two more are db.c's own */
+#define DB_COMMIT (DB_STATEMENTS + 1u)
 
 /* One step of a schema: sql may hold several statements. The steps of a file are numbered from 1 in
  * the order of their table; a step is never changed once released, only followed by another. */
@@ -41,14 +43,15 @@ struct db_options {
 struct db {
 	sqlite3 *sql;
 	sqlite3_file *wal;		/* borrowed from SQLite, valid while sql is open */
-	sqlite3_stmt *kept[DB_STATEMENTS];
+	sqlite3_stmt *kept[DB_STATEMENTS + 2];
 	const char *const *text;
 	size_t texts;
 	enum store_err err;		/* sticky inside a transaction */
 	bool broken;			/* a flush failed: sticky for ever */
 	bool open_tx;
 	bool durable;
-	uint64_t commits;		/* transactions committed */
+	int wal_pages, checkpoint_pages;
+	uint64_t commits;		/* transactions that wrote something */
 	uint64_t flushed;		/* of these, known to be on the disk */
 };
 
@@ -72,6 +75,8 @@ enum store_err db_flush(struct db *d);
  * the count of what it covers. Does not touch d except d->broken on failure. */
 enum store_err db_sync(struct db *d);
 
+/* Before reading outside a transaction: forgets the error of an earlier reading. */
+enum store_err db_read(struct db *d);
 /* The kept statement with that number, reset and without bindings; NULL after a sticky error. */
 sqlite3_stmt *db_stmt(struct db *d, unsigned n);
 /* Binders; a NULL statement is accepted and ignored. Slices must live until the statement was run. */

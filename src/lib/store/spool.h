@@ -5,8 +5,9 @@
  *   spool_begin  ->  spool_accept x n, spool_settle x m, spool_defer ...  ->  spool_commit
  *
  * One commit makes the whole batch durable with one flush of the disk. When it returns STORE_OK all of
- * it is on the disk; when it returns anything else, none of it happened, and every sender of the batch
- * gets a 4xx.
+ * it is on the disk; when it returns anything else, none of it is visible, and every sender of the
+ * batch gets a 4xx. (After STORE_IO it may come back as a whole at the next opening, because nobody
+ * can know how much of a failed flush reached the disk: a message twice, never a message lost.)
  *
  * Ids: a message id is never given twice, not even by a spool that was lost and made anew or was
  * restored from a backup: each opening starts at the clock if that is ahead. The delivery id
