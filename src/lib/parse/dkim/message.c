@@ -214,7 +214,7 @@ dkim_pick_begin(struct dkim_pick *p, const struct dkim_message *m, struct arena 
 		return false;
 	for (size_t i = 0; i < m->n_names; i++)
 		next[i] = m->names[i].last;
-	*p = (struct dkim_pick){ m, next };
+	*p = (struct dkim_pick){ .m = m, .next = next };
 	return true;
 }
 
@@ -224,10 +224,14 @@ dkim_pick_next(struct dkim_pick *p, struct slice name)
 	size_t i = find_name(p->m, name);
 	const struct dkim_field *f;
 
-	if (i == SLICE_NONE || p->next[i] == DKIM_NO_FIELD)
+	if (i == SLICE_NONE)
 		return NULL;
-	f = &p->m->fields[p->next[i]];
-	p->next[i] = f->above;
+	do {
+		if (p->next[i] == DKIM_NO_FIELD)
+			return NULL;
+		f = &p->m->fields[p->next[i]];
+		p->next[i] = f->above;
+	} while (f == p->skip);
 	return f;
 }
 

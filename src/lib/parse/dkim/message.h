@@ -47,6 +47,8 @@ size_t dkim_message_count(const struct dkim_message *m, struct slice name);
 struct dkim_pick {
 	const struct dkim_message *m;
 	uint32_t *next; /* for each name, the field to give next */
+	/* never given: the field of the signature itself (RFC 6376 3.7); NULL at the start */
+	const struct dkim_field *skip;
 };
 
 /* Starts a pass; false at the arena's ceiling. */
