@@ -146,9 +146,8 @@ is_pss_block(const EVP_MD *md, struct slice em)
 	return db[dblen - hlen - 1] == 0x01;
 }
 
-/* Is digest what alg signs with a key like k? */
-static bool
-fits(const struct privkey *k, enum tls_alg alg, struct slice digest)
+bool
+privkey_fits(const struct privkey *k, enum tls_alg alg, struct slice digest)
 {
 	switch (alg) {
 	case TLS_ECDSA:
@@ -209,7 +208,7 @@ privkey_sign(struct privkey *k, enum tls_alg alg, struct slice digest, struct bu
 	uint8_t out[TLS_SIGN_MAX];
 	size_t n = 0;
 
-	if (!fits(k, alg, digest))
+	if (!privkey_fits(k, alg, digest))
 		return false;
 	if (alg == TLS_ED25519) {
 		n = sign_ed25519(k->pkey, digest, out, sizeof out);

@@ -17,9 +17,12 @@ struct privkey;
 struct privkey *privkey_new(struct slice pem);
 /* Wipes and frees; *k becomes NULL; accepts NULL. */
 void privkey_free(struct privkey **k);
-/* Appends the signature of digest to sig. False, with sig untouched, where the key is of another
- * kind than alg, the digest has not the length that alg asks for, or (TLS_RSA_PSS) the block is no
- * EMSA-PSS block over SHA-256, SHA-384 or SHA-512: a raw RSA operation on chosen octets is refused. */
+/* Would k sign this? Not where it is of another kind than alg, the digest has not the length that
+ * alg asks for, or (TLS_RSA_PSS) the block is no EMSA-PSS block over SHA-256, SHA-384 or SHA-512: a
+ * raw RSA operation on chosen octets is refused. */
+bool privkey_fits(const struct privkey *k, enum tls_alg alg, struct slice digest);
+/* Appends the signature of digest to sig. False, with sig untouched, where it does not fit or the
+ * library fails. */
 [[nodiscard]] bool privkey_sign(struct privkey *k, enum tls_alg alg, struct slice digest,
     struct buf *sig);
 /* Appends the public half as DER SubjectPublicKeyInfo (RFC 5280 4.1.2.7). */

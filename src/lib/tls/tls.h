@@ -18,14 +18,14 @@
 #include "lib/base/buf.h"
 #include "lib/base/slice.h"
 
-/* What is signed. The numbers go over a channel: they never change. */
+/* What is signed: the values of `algorithm` in ipc/door_keys.msg. */
 enum tls_alg {
-	TLS_ECDSA = 1,	    /* digest of 32, 48 or 64 octets -> DER Ecdsa-Sig-Value (RFC 8422 5.4) */
-	TLS_RSA_SHA256 = 2, /* digest of 32 octets -> RSASSA-PKCS1-v1_5 (RFC 8017 8.2) */
-	TLS_RSA_SHA384 = 3, /* 48 octets */
-	TLS_RSA_SHA512 = 4, /* 64 octets */
-	TLS_RSA_PSS = 5,    /* EMSA-PSS block as long as the modulus (RFC 8017 9.1.1), salt = hash */
-	TLS_ED25519 = 6,    /* message of 1..64 octets (a digest: RFC 8463 3) -> 64 octets (RFC 8032) */
+	TLS_ECDSA,	/* digest of 32, 48 or 64 octets -> DER Ecdsa-Sig-Value (RFC 8422 5.4) */
+	TLS_RSA_SHA256, /* digest of 32 octets -> RSASSA-PKCS1-v1_5 (RFC 8017 8.2) */
+	TLS_RSA_SHA384, /* 48 octets */
+	TLS_RSA_SHA512, /* 64 octets */
+	TLS_RSA_PSS,	/* EMSA-PSS block as long as the modulus (RFC 8017 9.1.1), salt = hash */
+	TLS_ED25519,	/* message of 1..64 octets (a digest: RFC 8463 3) -> 64 octets (RFC 8032) */
 };
 /* Longest thing that is signed, and longest signature: RSA of 4096 bits. */
 #define TLS_SIGN_MAX ((size_t)512)

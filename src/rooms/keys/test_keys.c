@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT
+ * The room keys over its real channel, without its walls. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <openssl/x509.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include "ipc/door_keys.h"
+#include "lib/clock/clock.h"
+#include "lib/tls/testing.h"
+#include "rooms/keys/serve.h"
+
+static void
+names_and_limits(void **state)
+{
+	struct ring *r = ring_new();
+	struct ring_budget b = { .per_second = 3 };
+	struct buf cert, pem, sig;
+	uint8_t digest[32] = { 1 };
+
+	buf_init(&cert, TLS_CHAIN_BYTES);
+	buf_init(&pem, PRIVKEY_PEM_MAX);
+	buf_init(&sig, TLS_SIGN_MAX);
+	testing_cert(TESTING_EC, &cert, &pem);
+	assert_true(ring_add(r, S("tls"), buf_slice(&pem)));
+	assert_false(ring_add(r, S("tls"), buf_slice(&pem)));
+	assert_false(ring_add(r, S(""), buf_slice(&pem)));
+	assert_false(ring_add(r, S("x"), S("no key")));
+	assert_int_equal(ring_size(r), 1);
+	assert_int_equal(ring_sign(r, &b, 5000, S("tls"), TLS_ECDSA, slice_of(digest, 32), &sig), RING_OK);
+	assert_true(sig.n > 60);
+	buf_reset(&sig);
+	assert_int_equal(ring_sign(r, &b, 5000, S("tls."), TLS_ECDSA, slice_of(digest, 32), &sig),
+	    RING_UNKNOWN);
+	assert_int_equal(ring_sign(r, &b, 5000, S("tls"), TLS_RSA_PSS, slice_of(digest, 32), &sig),
+	    RING_REFUSED);
+	/* three were asked in this second, whatever came of them */
+	assert_int_equal(ring_sign(r, &b, 5999, S("tls"), TLS_ECDSA, slice_of(digest, 32), &sig),
+	    RING_REFUSED);
+	assert_int_equal(sig.n, 0);
+	assert_int_equal(ring_sign(r, &b, 6000, S("tls"), TLS_ECDSA, slice_of(digest, 32), &sig), RING_OK);
+	assert_int_equal(b.signatures, 2);
+	assert_int_equal(b.refused, 2);
+	ring_free(&r);
+	buf_free(&cert);
+	buf_free(&pem);
+	buf_free(&sig);
+}
+
+static void *
+serve(void *arg)
+{
+	loop_run(((struct keys_room *)arg)->loop);
+	return NULL;
+}
+
+static void
+stop_soon(void *arg)
+{
+	keys_stop(arg);
+}
+
+static enum door_keys_status
+ask(struct ipc_client *c, struct arena *a, struct slice key, enum door_keys_algorithm alg,
+    struct slice digest, struct slice *sig)
+{
+	struct door_keys_sign in = { .key = key, .algorithm = alg, .digest = digest };
+	struct door_keys_sign_answer out;
+
+	assert_int_equal(door_keys_sign(c, &in, clock_mono_ms() + 5000, a, &out), IPC_OK);
+	*sig = out.signature;
+	return out.status;
+}
+
+static void
+over_the_channel(void **state)
+{
+	struct keys_room room = { .loop = loop_new(), .ring = ring_new(), .per_second = 10 };
+	struct ipc_client *c = ipc_client_new("keys");
+	struct arena *a = arena_new("test", LIMIT_ARENA_SESSION);
+	struct buf cert, pem;
+	struct slice sig;
+	uint8_t digest[48] = { 9 };
+	pthread_t thread;
+	int sv[2], strangers[2];
+	char byte;
+
+	buf_init(&cert, TLS_CHAIN_BYTES);
+	buf_init(&pem, PRIVKEY_PEM_MAX);
+	testing_cert(TESTING_RSA, &cert, &pem);
+	assert_true(ring_add(room.ring, S("tls"), buf_slice(&pem)));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, strangers), 0);
+	keys_introduce(&room, "door", "", sv[1]);
+	keys_introduce(&room, "smtp", "mx", strangers[1]); /* not one of ours */
+	assert_int_equal(recv(strangers[0], &byte, 1, MSG_DONTWAIT), 0);
+	(void)close(strangers[0]);
+	assert_int_equal(pthread_create(&thread, NULL, serve, &room), 0);
+	ipc_client_connect(c, sv[0]);
+	assert_int_equal(ask(c, a, S("tls"), DOOR_KEYS_ALGORITHM_RSA_SHA256, slice_of(digest, 32), &sig),
+	    DOOR_KEYS_STATUS_OK);
+	assert_int_equal(sig.n, 256);
+	assert_int_equal(ask(c, a, S("tls"), DOOR_KEYS_ALGORITHM_RSA_SHA256, slice_of(digest, 48), &sig),
+	    DOOR_KEYS_STATUS_REFUSED);
+	assert_int_equal(sig.n, 0);
+	assert_int_equal(ask(c, a, S("dkim"), DOOR_KEYS_ALGORITHM_RSA_SHA256, slice_of(digest, 32), &sig),
+	    DOOR_KEYS_STATUS_UNKNOWN_KEY);
+	for (int i = 0; i < 20; i++)
+		(void)ask(c, a, S("tls"), DOOR_KEYS_ALGORITHM_ED25519, slice_of(digest, 32), &sig);
+	assert_int_equal(ask(c, a, S("tls"), DOOR_KEYS_ALGORITHM_RSA_SHA256, slice_of(digest, 32), &sig),
+	    DOOR_KEYS_STATUS_REFUSED); /* the second's budget is gone */
+	loop_post(room.loop, stop_soon, &room);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_null(room.ring);
+	loop_free(&room.loop);
+	ipc_client_free(&c);
+	arena_free(&a);
+	buf_free(&cert);
+	buf_free(&pem);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names_and_limits),
+		cmocka_unit_test(over_the_channel),
+	};
+
+	if (!tls_init())
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
