@@ -19,13 +19,13 @@ imapio_wipe(struct imapio *r)
 	stream_wipe(r->io);
 }
 
-bool
+void
 imapio_idle(struct imapio *r)
 {
-	if (r->line.n > 0)
-		return false;
+	if (r->half)
+		return;
 	buf_free(&r->line);
-	return true;
+	(void)stream_idle(r->io);
 }
 
 void
@@ -64,75 +64,91 @@ append_announced(struct slice command)
 	    imap_parse(&cur, a, &c) == IMAP_FINE && c.verb == IMAP_APPEND;
 }
 
-/* A literal of n bytes that fits was announced: takes it behind the command. */
-static enum imapio_status
-take_literal(struct imapio *r, uint64_t n, bool sync, int64_t deadline)
+/* A literal of n bytes that fits was announced. */
+static enum stream_status
+begin_literal(struct imapio *r, uint64_t n, bool sync, int64_t deadline)
 {
-	struct slice bytes;
-	enum stream_status st = STREAM_OK;
-	size_t left = (size_t)n;
+	enum stream_status st;
 
-	if (sync) {
-		st = stream_write(r->io, S("+ OK\r\n"), deadline);
-		if (st == STREAM_OK)
-			st = stream_flush(r->io, deadline);
-	}
-	if (st == STREAM_OK && !buf_add(&r->line, S("\r\n")))
-		return IMAPIO_CUT;
-	for (; st == STREAM_OK && left > 0; left -= bytes.n) {
-		st = stream_peek(r->io, deadline, &bytes);
+	r->want = (size_t)n;
+	(void)buf_add(&r->line, S("\r\n"));
+	if (!sync)
+		return STREAM_OK;
+	st = stream_write(r->io, S("+ OK\r\n"), deadline);
+	return st == STREAM_OK ? stream_flush(r->io, deadline) : st;
+}
+
+/* What is still missing of the literal. */
+static enum stream_status
+take_literal(struct imapio *r, int64_t deadline)
+{
+	while (r->want > 0) {
+		struct slice bytes;
+		enum stream_status st = stream_peek(r->io, deadline, &bytes);
+
 		if (st != STREAM_OK)
-			break;
-		bytes = slice_head(bytes, left);
-		if (!buf_add(&r->line, bytes))
-			return IMAPIO_CUT;
+			return st;
+		bytes = slice_head(bytes, r->want);
+		(void)buf_add(&r->line, bytes);
+		r->want -= bytes.n;
 		stream_consume(r->io, bytes.n);
 	}
-	/* a client that stops inside a literal has lost its turn: nothing could be answered */
-	return st == STREAM_OK ? IMAPIO_COMMAND : IMAPIO_GONE;
+	return STREAM_OK;
+}
+
+/* Over the budget. A client that does not wait sends the bytes now: they cannot be skipped cheaply. */
+static enum imapio_status
+refuse_literal(struct imapio *r, bool sync)
+{
+	r->half = false;
+	return sync ? IMAPIO_TOO_LONG : IMAPIO_CUT;
 }
 
 static enum imapio_status
-refuse_literal(struct imapio *r, bool sync, struct slice *out)
+stop(struct imapio *r, enum stream_status st)
 {
-	/* a client that does not wait sends the bytes now: skipping them is as costly as reading */
-	*out = buf_slice(&r->line);
-	return sync ? IMAPIO_TOO_LONG : IMAPIO_CUT;
+	if (st != STREAM_TIMEOUT)
+		r->half = false;
+	return failed(st);
+}
+
+static enum imapio_status
+whole(struct imapio *r, enum imapio_status what)
+{
+	r->half = false;
+	return what;
 }
 
 enum imapio_status
 imapio_read(struct imapio *r, int64_t deadline, struct slice *out)
 {
-	buf_reset(&r->line);
+	if (!r->half)
+		buf_reset(&r->line);
 	for (;;) {
 		struct slice line;
-		enum imapio_status got;
 		enum imap_literal kind;
 		uint64_t n = 0;
-		size_t room = r->most - r->line.n;
-		enum stream_status st = stream_line(r->io, room, deadline, &line);
+		enum stream_status st = take_literal(r, deadline);
 
-		if (st != STREAM_OK) {
-			bool inside = r->line.n > 0;
-
-			*out = buf_slice(&r->line);
-			/* the rest of a command that stops in the middle can not be told from the next */
-			return inside && st == STREAM_TIMEOUT ? IMAPIO_GONE : failed(st);
-		}
-		if (!buf_add(&r->line, line))
-			return IMAPIO_CUT;
+		if (st == STREAM_OK)
+			st = stream_line(r->io, r->most - r->line.n, deadline, &line);
+		*out = buf_slice(&r->line);
+		if (st != STREAM_OK)
+			return stop(r, st);
+		r->half = true;
+		(void)buf_add(&r->line, line);
 		kind = imap_literal_at_end(line, &n);
 		*out = buf_slice(&r->line);
 		if (kind == IMAP_LITERAL_NONE)
-			return IMAPIO_COMMAND;
+			return whole(r, IMAPIO_COMMAND);
 		if (r->append && append_announced(*out))
-			return IMAPIO_APPEND;
-		if (r->literals == 0 || n > r->most - r->line.n)
-			return refuse_literal(r, kind == IMAP_LITERAL_SYNC, out);
+			return whole(r, IMAPIO_APPEND);
+		if (r->literals == 0 || r->line.n + 2 > r->most || n > r->most - r->line.n - 2)
+			return refuse_literal(r, kind == IMAP_LITERAL_SYNC);
 		if (r->literals != UINT_MAX)
 			r->literals--;
-		got = take_literal(r, n, kind == IMAP_LITERAL_SYNC, deadline);
-		if (got != IMAPIO_COMMAND)
-			return got;
+		st = begin_literal(r, n, kind == IMAP_LITERAL_SYNC, deadline);
+		if (st != STREAM_OK)
+			return whole(r, IMAPIO_GONE);
 	}
 }

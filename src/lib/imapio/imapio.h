@@ -14,6 +14,8 @@ struct imapio {
 	size_t most;		/* bytes of one command, lines and literals together */
 	unsigned literals;	/* how many more this connection may send; UINT_MAX: no count */
 	bool append;		/* APPEND's message may be announced (after login) */
+	bool half;		/* a command is half read */
+	size_t want;		/* bytes of its literal that are still to come */
 };
 
 enum imapio_status {
@@ -21,7 +23,7 @@ enum imapio_status {
 	IMAPIO_APPEND,	 /* the same, and it ends in the announcement of APPEND's message */
 	IMAPIO_BAD,	 /* bare CR or LF, or NUL: "* BAD"; go on */
 	IMAPIO_TOO_LONG, /* over the budget: "BAD"; go on. *out holds the beginning, for the tag */
-	IMAPIO_TIMEOUT,	 /* nothing is lost: call again, or give up */
+	IMAPIO_TIMEOUT,	 /* nothing is lost: call again, or park. No whole command waits anywhere */
 	IMAPIO_CUT,	 /* over the budget in a way that cannot be skipped: "* BYE" and close */
 	IMAPIO_GONE,	 /* end of input or error */
 };
@@ -33,6 +35,7 @@ void imapio_init(struct imapio *r, struct stream *io, size_t most, unsigned lite
 enum imapio_status imapio_read(struct imapio *r, int64_t deadline, struct slice *out);
 /* Wipes the command (it may hold a password); keeps the memory. */
 void imapio_wipe(struct imapio *r);
-/* Gives the memory back, for parking; only between commands. True unless one is half read. */
-bool imapio_idle(struct imapio *r);
+/* For parking, after IMAPIO_TIMEOUT: gives back the memory of both, reader and stream, unless a command
+ * is half read: then it waits in memory, and no thread waits with it. */
+void imapio_idle(struct imapio *r);
 void imapio_free(struct imapio *r);

@@ -107,6 +107,37 @@ endless(void **state)
 	buf_free(&log);
 }
 
+/* A client that stalls anywhere: the reader says so at once, and the command comes out whole when
+ * the rest has come. */
+static void
+stalls(void **state)
+{
+	struct slice in = S("a LOGIN {3+}\r\nabc {2+}\r\nxy\r\n");
+
+	for (size_t cut = 0; cut < in.n; cut++) {
+		struct stream_memory m = { .in = slice_head(in, cut), .hang = true };
+		struct stream io;
+		struct imapio r;
+		struct slice out;
+
+		buf_init(&m.out, 4096);
+		stream_init_memory(&io, &m);
+		imapio_init(&r, &io, 100, 4, true);
+		assert_int_equal(imapio_read(&r, 0, &out), IMAPIO_TIMEOUT);
+		imapio_idle(&r);
+		assert_int_equal(imapio_read(&r, 0, &out), IMAPIO_TIMEOUT);
+		m.in = in;
+		assert_int_equal(imapio_read(&r, 0, &out), IMAPIO_COMMAND);
+		assert_true(slice_eq(out, slice_head(in, in.n - 2)));
+		assert_int_equal(imapio_read(&r, 0, &out), IMAPIO_TIMEOUT);
+		imapio_idle(&r);
+		assert_true(r.line.p == NULL && io.in == NULL);
+		imapio_free(&r);
+		stream_close(&io);
+		buf_free(&m.out);
+	}
+}
+
 int
 main(void)
 {
@@ -114,6 +145,7 @@ main(void)
 		cmocka_unit_test(framing),
 		cmocka_unit_test(budgets),
 		cmocka_unit_test(endless),
+		cmocka_unit_test(stalls),
 	};
 
 	return cmocka_run_group_tests_name("imapio", tests, NULL, NULL);
