@@ -182,3 +182,13 @@ ip_in(const struct ip *ip, const struct ip *net, unsigned bits)
 		return false;
 	return rest == 0 || (ip->b[whole] ^ net->b[whole]) >> (8 - rest) == 0;
 }
+
+bool
+ip_reverse(struct buf *b, const struct ip *ip)
+{
+	for (size_t i = ip->n; ip->n == 4 && i > 0; i--)
+		(void)buf_fmt(b, "%u.", ip->b[i - 1]);
+	for (size_t i = ip->n; ip->n == 16 && i > 0; i--)
+		(void)buf_fmt(b, "%x.%x.", ip->b[i - 1] & 15u, ip->b[i - 1] >> 4);
+	return buf_add(b, ip->n == 4 ? S("in-addr.arpa") : S("ip6.arpa"));
+}

@@ -28,3 +28,7 @@ struct ip ip_unmap(struct ip ip);
 /* True when the first bits of both are equal and both are of one family. bits is at most 8 * n;
  * more compares all. */
 bool ip_in(const struct ip *ip, const struct ip *net, unsigned bits);
+
+/* Appends the name that has the PTR records of an address, without a final dot: d.c.b.a.in-addr.arpa
+ * (RFC 1035 3.5), or the nibbles under ip6.arpa (RFC 3596 2.5). Returns !b->bad. */
+bool ip_reverse(struct buf *b, const struct ip *ip);

@@ -63,10 +63,26 @@ networks(void **state)
 	assert_true(ip_in(&ip, &net, 32));
 }
 
+static void
+reverse(void **state)
+{
+	own(buf_t) b = { .max = 0 };
+	struct ip ip;
+
+	buf_init(&b, 100);
+	assert_true(ip_parse(S("192.0.2.1"), &ip) && ip_reverse(&b, &ip));
+	assert_true(slice_eq(buf_slice(&b), S("1.2.0.192.in-addr.arpa")));
+	buf_reset(&b);
+	assert_true(ip_parse(S("2001:db8::cb"), &ip) && ip_reverse(&b, &ip));
+	assert_true(slice_eq(buf_slice(&b), S("b.c.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0."
+					      "8.b.d.0.1.0.0.2.ip6.arpa")));
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(table), cmocka_unit_test(networks) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(table), cmocka_unit_test(networks),
+		cmocka_unit_test(reverse) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

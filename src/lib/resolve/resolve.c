@@ -295,13 +295,3 @@ resolve(struct resolver *r, struct slice name, enum rr_type type, struct arena *
 	else if (!decode_all(&w, type, a, out))
 		*out = (struct resolve_answer){ .status = RESOLVE_SERVFAIL };
 }
-
-bool
-name_reverse(struct buf *b, const uint8_t *ip, size_t n)
-{
-	for (size_t i = n; n == 4 && i > 0; i--)
-		(void)buf_fmt(b, "%u.", ip[i - 1]);
-	for (size_t i = n; n == 16 && i > 0; i--)
-		(void)buf_fmt(b, "%x.%x.", ip[i - 1] & 15u, ip[i - 1] >> 4);
-	return buf_add(b, n == 4 ? S("in-addr.arpa") : S("ip6.arpa"));
-}

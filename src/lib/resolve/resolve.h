@@ -117,7 +117,3 @@ const char *resolve_status_name(enum resolve_status s);
 [[nodiscard]] bool name_from_wire(struct slice wire, struct arena *a, struct slice *out);
 /* Decodes one RDATA; unknown types give an empty record of that type. False as above. */
 [[nodiscard]] bool rr_decode(enum rr_type type, struct slice rdata, struct arena *a, struct rr *out);
-
-/* Name to ask for the PTR records of an address: d.c.b.a.in-addr.arpa (n = 4, RFC 1035 3.5) or the
- * nibbles under ip6.arpa (n = 16, RFC 3596 2.5). Returns !b->bad. */
-bool name_reverse(struct buf *b, const uint8_t *ip, size_t n);

@@ -72,7 +72,7 @@ spf_names(struct spf_eval *e)
 		return;
 	e->names_known = true;
 	buf_init(&b, LIMIT_SPF_NAME);
-	asked = name_reverse(&b, e->ip.b, e->ip.n) && spf_ask(e, buf_slice(&b), RR_PTR, &ptr);
+	asked = ip_reverse(&b, &e->ip) && spf_ask(e, buf_slice(&b), RR_PTR, &ptr);
 	buf_free(&b);
 	if (!asked)
 		return;
