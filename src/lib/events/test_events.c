@@ -44,7 +44,7 @@ drain(int fd, struct seen *seen)
 	while (room_ledger_server_serve(ch, &h, seen) == IPC_OK)
 		;
 	/* not ipc_channel_free(): that would shut the shared socket down */
-	(void)close(ipc_fd(ch));
+	(void)close(ipc_channel_give(&ch));
 }
 
 static void

@@ -62,6 +62,19 @@ ipc_channel_free(struct ipc_channel **ch)
 	unref(dead);
 }
 
+int
+ipc_channel_give(struct ipc_channel **ch)
+{
+	struct ipc_channel *gone = *ch;
+	int fd = gone->fd;
+
+	*ch = NULL;
+	PN_ASSERT(atomic_load(&gone->refs) == 1);
+	free(gone->in);
+	free(gone);
+	return fd;
+}
+
 void
 ipc_set_phase(struct ipc_channel *ch, unsigned phase)
 {

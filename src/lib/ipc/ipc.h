@@ -58,6 +58,9 @@ struct ipc_channel;
 struct ipc_channel *ipc_channel_new(int fd, const char *peer, const char *instance);
 /* Closes; the memory goes with the last unanswered call. *ch becomes NULL; accepts NULL. */
 void ipc_channel_free(struct ipc_channel **ch);
+/* Ends the object but not the connection, whose descriptor becomes the caller's: for a channel that
+ * another room is to go on with. No call may be open. */
+int ipc_channel_give(struct ipc_channel **ch);
 void ipc_set_phase(struct ipc_channel *ch, unsigned phase);
 /* A receive returns IPC_AGAIN instead of waiting. */
 void ipc_set_nonblocking(struct ipc_channel *ch, bool on);

@@ -174,6 +174,27 @@ setting(struct ipc_channel *ch, struct slice key, struct slice value)
 	assert_int_equal(warden_room_setting_send(ch, &m), IPC_OK);
 }
 
+/* A sanitizer's own system calls are not on any room's list. */
+#if defined(__SANITIZE_ADDRESS__)
+#define WALLS_STAND 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WALLS_STAND 0
+#endif
+#endif
+#ifndef WALLS_STAND
+#define WALLS_STAND 1
+#endif
+
+static void
+needs_walls(void)
+{
+	if (WALLS_STAND)
+		return;
+	print_message("SKIP: no walls in a sanitizer build\n");
+	skip();
+}
+
 static struct ipc_channel *
 start_room(struct slice then, pid_t *pid, int *queue)
 {
@@ -218,6 +239,7 @@ a_room_boots_serves_and_stops(void **state)
 	int queue, status;
 	pid_t pid;
 
+	needs_walls();
 	ch = start_room(S(""), &pid, &queue);
 	assert_int_equal(warden_room_client_serve(ch, &warden_side, &h), IPC_OK);
 	assert_true(h.ready);
@@ -237,6 +259,7 @@ a_forbidden_call_alarms_and_ends_the_room(void **state)
 	int queue, status;
 	pid_t pid;
 
+	needs_walls();
 	ch = start_room(S("socket"), &pid, &queue);
 	assert_int_equal(warden_room_client_serve(ch, &warden_side, &h), IPC_OK);
 	assert_true(h.alarm);

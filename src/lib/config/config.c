@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/config/config.h"
+
+#include <arpa/inet.h>
+#include <confuse.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/chars.h"
+#include "lib/base/limits.h"
+
+static const char *const LISTENERS[] = { "smtp", "submission", "submissions", "imap", "imaps" };
+
+/* libconfuse's error function has no argument of its own. */
+static _Thread_local struct buf *collected;
+
+static void
+on_error(cfg_t *cfg, const char *fmt, va_list ap)
+{
+	char text[512];
+
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	buf_fmt(collected, "%s:%d: %s\n", cfg != NULL && cfg->filename != NULL ? cfg->filename : "configuration",
+	    cfg != NULL ? cfg->line : 0, text);
+}
+
+bool
+config_hostname_ok(struct slice name)
+{
+	struct slice label, rest = name;
+	size_t labels = 0;
+
+	if (name.n == 0 || name.n > 253)
+		return false;
+	for (bool more = true; more; labels++) {
+		more = slice_cut(rest, '.', &label, &rest);
+		if (!more)
+			label = rest;
+		if (label.n == 0 || label.n > 63 || label.p[0] == '-' || label.p[label.n - 1] == '-')
+			return false;
+		for (size_t i = 0; i < label.n; i++)
+			if (!ch_is_alnum(label.p[i]) && label.p[i] != '-')
+				return false;
+	}
+	return labels >= 2;
+}
+
+static bool
+complain(struct buf *errors, const char *path, const char *what, const char *value)
+{
+	buf_fmt(errors, "%s: %s: \"%s\"\n", path, what, value);
+	return false;
+}
+
+static bool
+text(cfg_t *cfg, const char *key, char *to, size_t size)
+{
+	const char *v = cfg_getstr(cfg, key);
+
+	if (v == NULL || strlen(v) >= size) {
+		cfg_error(cfg, "%s is missing or too long", key);
+		return false;
+	}
+	(void)snprintf(to, size, "%s", v);
+	return true;
+}
+
+static bool
+number(cfg_t *cfg, const char *key, long least, long most, uint64_t *to)
+{
+	long v = cfg_getint(cfg, key);
+
+	if (v < least || v > most) {
+		cfg_error(cfg, "%s is %ld; it has to be between %ld and %ld", key, v, least, most);
+		return false;
+	}
+	*to = (uint64_t)v;
+	return true;
+}
+
+static bool
+listener(cfg_t *sec, struct config *c)
+{
+	const char *name = cfg_title(sec);
+	uint64_t port;
+	bool known = false;
+	uint8_t addr[16];
+
+	for (size_t i = 0; i < sizeof LISTENERS / sizeof *LISTENERS; i++)
+		known = known || strcmp(LISTENERS[i], name) == 0;
+	if (!known) {
+		cfg_error(sec, "no such listener: \"%s\" (smtp, submission, submissions, imap, imaps)", name);
+		return false;
+	}
+	if (!number(sec, "port", 1, 65535, &port))
+		return false;
+	for (unsigned i = 0; i < cfg_size(sec, "addresses"); i++) {
+		const char *a = cfg_getnstr(sec, "addresses", i);
+		struct config_listener *l = &c->listeners[c->n_listeners];
+
+		if (inet_pton(strchr(a, ':') != NULL ? AF_INET6 : AF_INET, a, addr) != 1) {
+			cfg_error(sec, "listener %s: \"%s\" is no IP address", name, a);
+			return false;
+		}
+		if (c->n_listeners++ == CONFIG_LISTENERS) {
+			cfg_error(sec, "more than %d addresses to listen on", CONFIG_LISTENERS);
+			return false;
+		}
+		(void)snprintf(l->name, sizeof l->name, "%s", name);
+		(void)snprintf(l->address, sizeof l->address, "%s", a);
+		l->port = (uint16_t)port;
+	}
+	return true;
+}
+
+static bool
+numbers(cfg_t *cfg, struct config *c)
+{
+	uint64_t base, range, total, per_address, sessions;
+
+	if (!number(cfg, "uid_base", 1000, 2000000000, &base) ||
+	    !number(cfg, "user_range", 1, 60000, &range) ||
+	    !number(cfg, "message_size", 65536, 1073741824, &c->message_size) ||
+	    !number(cfg, "connections", 1, 100000, &total) ||
+	    !number(cfg, "connections_per_address", 1, 100000, &per_address) ||
+	    !number(cfg, "sessions_per_user", 1, 10000, &sessions))
+		return false;
+	c->uid_base = (uint32_t)base;
+	c->user_range = (uint32_t)range;
+	c->connections = (uint32_t)total;
+	c->connections_per_address = (uint32_t)per_address;
+	c->sessions_per_user = (uint32_t)sessions;
+	return true;
+}
+
+static bool
+check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
+{
+	if (!text(cfg, "hostname", c->hostname, sizeof c->hostname) ||
+	    !text(cfg, "data_dir", c->data_dir, sizeof c->data_dir) ||
+	    !text(cfg, "run_dir", c->run_dir, sizeof c->run_dir) ||
+	    !text(cfg, "room_dir", c->room_dir, sizeof c->room_dir) ||
+	    !text(cfg, "certificate", c->certificate, sizeof c->certificate) ||
+	    !text(cfg, "key", c->key, sizeof c->key) || !numbers(cfg, c))
+		return false;
+	if (!config_hostname_ok(slice_z(c->hostname)))
+		return complain(errors, path, "hostname is no full host name", c->hostname);
+	for (unsigned i = 0; i < cfg_size(cfg, "listen"); i++)
+		if (!listener(cfg_getnsec(cfg, "listen", i), c))
+			return false;
+	if (c->n_listeners == 0)
+		return complain(errors, path, "there is no listener; add one", "listen smtp { ... }");
+	return true;
+}
+
+bool
+config_read(const char *path, struct config *out, struct buf *errors)
+{
+	static cfg_opt_t listen_opts[] = { CFG_STR_LIST("addresses", "{0.0.0.0, ::}", CFGF_NONE),
+		CFG_INT("port", 0, CFGF_NONE), CFG_END() };
+	static cfg_opt_t opts[] = { CFG_STR("hostname", "", CFGF_NONE),
+		CFG_STR("data_dir", "/var/lib/postern", CFGF_NONE),
+		CFG_STR("run_dir", "/run/postern", CFGF_NONE),
+		CFG_STR("room_dir", "/usr/lib/postern", CFGF_NONE),
+		CFG_STR("certificate", "/etc/postern/tls/cert.pem", CFGF_NONE),
+		CFG_STR("key", "/etc/postern/tls/key.pem", CFGF_NONE),
+		CFG_INT("uid_base", 200000, CFGF_NONE), CFG_INT("user_range", 10000, CFGF_NONE),
+		CFG_INT("message_size", (long)LIMIT_MESSAGE, CFGF_NONE),
+		CFG_INT("connections", 10000, CFGF_NONE),
+		CFG_INT("connections_per_address", 50, CFGF_NONE),
+		CFG_INT("sessions_per_user", (long)LIMIT_SESSIONS_PER_USER, CFGF_NONE),
+		CFG_SEC("listen", listen_opts, CFGF_MULTI | CFGF_TITLE), CFG_END() };
+	static struct config c;
+	cfg_t *cfg = cfg_init(opts, CFGF_NONE);
+	bool ok = false;
+	int st;
+
+	if (cfg == NULL)
+		return complain(errors, path, "out of memory", "");
+	memset(&c, 0, sizeof c);
+	collected = errors;
+	(void)cfg_set_error_function(cfg, on_error);
+	st = cfg_parse(cfg, path);
+	if (st == CFG_FILE_ERROR)
+		(void)complain(errors, path, "cannot be read", strerror(errno));
+	else if (st == CFG_SUCCESS)
+		ok = check(cfg, path, &c, errors);
+	(void)cfg_free(cfg);
+	collected = NULL;
+	if (ok)
+		*out = c;
+	return ok;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ * The configuration file: what the machine is (name, listeners, paths, limits). What people change
+ * daily is not here but in accounts.db. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/buf.h"
+
+#define CONFIG_LISTENERS 32
+
+struct config_listener {
+	char name[32];	  /* smtp, submission, submissions, imap, imaps */
+	char address[64]; /* literal IPv4 or IPv6 address */
+	uint16_t port;
+};
+
+struct config {
+	char hostname[256];
+	char data_dir[256], run_dir[256], room_dir[256];
+	char certificate[256], key[256];
+	uint32_t uid_base;     /* rooms have uid_base + 1 .., users uid_base + 1000 + account */
+	uint32_t user_range;   /* how many accounts there are uids for */
+	uint64_t message_size; /* bytes */
+	uint32_t connections, connections_per_address, sessions_per_user;
+	struct config_listener listeners[CONFIG_LISTENERS];
+	size_t n_listeners;
+};
+
+/* Reads and checks the file. False with one line per error in *errors ("FILE:LINE: what"); *out is
+ * untouched then. errors is initialised by the caller. */
+[[nodiscard]] bool config_read(const char *path, struct config *out, struct buf *errors);
+/* Is this a host name that can stand in a greeting and a Message-ID (letters, digits, hyphens, at
+ * least one dot, RFC 1123 2.1)? */
+bool config_hostname_ok(struct slice name);

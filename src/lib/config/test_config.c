@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/base/own.h"
+#include "lib/config/config.h"
+
+static bool
+read_text(const char *text, struct config *c, struct buf *errors)
+{
+	char path[] = "/tmp/postern-config-XXXXXX";
+	int fd = mkstemp(path);
+	bool ok;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	(void)close(fd);
+	ok = config_read(path, c, errors);
+	(void)unlink(path);
+	return ok;
+}
+
+static void
+a_good_file(void **state)
+{
+	own(buf_t) errors = { .max = 4096 };
+	static struct config c;
+
+	assert_true(read_text("hostname = mail.example.org\nmessage_size = 1000000\n"
+			      "listen smtp { port = 25 }\n"
+			      "listen imaps { addresses = {127.0.0.1} port = 993 }\n",
+	    &c, &errors));
+	assert_int_equal(errors.n, 0);
+	assert_string_equal(c.hostname, "mail.example.org");
+	assert_int_equal(c.message_size, 1000000);
+	assert_int_equal(c.n_listeners, 3); /* smtp on IPv4 and IPv6 */
+	assert_string_equal(c.listeners[2].name, "imaps");
+	assert_int_equal(c.listeners[2].port, 993);
+	assert_int_equal(c.uid_base, 200000);
+}
+
+static void
+bad_files_say_what_and_where(void **state)
+{
+	static const struct {
+		const char *text, *says;
+	} table[] = {
+		{ "hostname = mail\nlisten smtp { port = 25 }\n", "no full host name" },
+		{ "hostname = mail.example.org\n", "no listener" },
+		{ "hostname = mail.example.org\nlisten smtp { port = 70000 }\n", "between 1 and 65535" },
+		{ "hostname = mail.example.org\nlisten gopher { port = 70 }\n", "no such listener" },
+		{ "hostname = mail.example.org\nlisten smtp { port = 25 addresses = {here} }\n",
+		    "no IP address" },
+		{ "hostname = mail.example.org\ncolour = blue\n", ":2: " },
+		{ "hostname = mail.example.org\nmessage_size = 5\nlisten smtp { port = 25 }\n",
+		    "message_size is 5" },
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		own(buf_t) errors = { .max = 4096 };
+		static struct config c;
+
+		c.uid_base = 7;
+
+		assert_false(read_text(table[i].text, &c, &errors));
+		assert_int_equal(c.uid_base, 7); /* untouched */
+		if (slice_find(buf_slice(&errors), slice_z(table[i].says)) == SLICE_NONE)
+			fail_msg("\"%s\" not in \"%.*s\"", table[i].says, SFMT(buf_slice(&errors)));
+	}
+}
+
+static void
+a_missing_file(void **state)
+{
+	own(buf_t) errors = { .max = 4096 };
+	static struct config c;
+
+	assert_false(config_read("/nonexistent/postern.conf", &c, &errors));
+	assert_true(slice_find(buf_slice(&errors), S("No such file")) != SLICE_NONE);
+}
+
+static void
+host_names(void **state)
+{
+	assert_true(config_hostname_ok(S("mail.example.org")) && config_hostname_ok(S("a.b")));
+	assert_false(config_hostname_ok(S("")) || config_hostname_ok(S("mail")) ||
+	    config_hostname_ok(S("-a.b")) || config_hostname_ok(S("a..b")) ||
+	    config_hostname_ok(S("a_b.c")) || config_hostname_ok(S("a.b.")));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(a_good_file),
+		cmocka_unit_test(bad_files_say_what_and_where), cmocka_unit_test(a_missing_file),
+		cmocka_unit_test(host_names) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT
+ * A new room: fork, exec with one descriptor, and what it is told: only its part of the
+ * configuration, only its descriptors, only its channels. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ipc/warden_room.h"
+#include "rooms/warden/warden.h"
+
+static _Noreturn void
+become(const struct warden *w, const struct room *r, int warden_end, int said)
+{
+	char path[512];
+	char *argv[] = { path, NULL }, *envp[] = { NULL, NULL };
+	char vfs[256] = "";
+	const char *test_vfs = getenv("POSTERN_VFS");
+	sigset_t none;
+
+	(void)snprintf(path, sizeof path, "%s/%s", w->config.room_dir, r->kind->name);
+	if (test_vfs != NULL) {
+		/* the one variable that passes: where flushes are counted and delayed, for measuring */
+		(void)snprintf(vfs, sizeof vfs, "POSTERN_VFS=%s", test_vfs);
+		envp[0] = vfs;
+	}
+	/* both are over 3: warden keeps low numbers open */
+	if (dup2(said, STDERR_FILENO) < 0 || dup2(warden_end, 3) < 0 ||
+	    dup2(w->empty_dir, STDIN_FILENO) < 0 || dup2(w->empty_dir, STDOUT_FILENO) < 0)
+		_exit(71);
+	(void)close_range(4, ~0u, 0);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)execve(path, argv, envp);
+	(void)dprintf(STDERR_FILENO, "%s: %s\n", path, strerror(errno));
+	_exit(71);
+}
+
+bool
+room_spawn(struct warden *w, struct room *r)
+{
+	own(fd_t) theirs = -1;
+	own(fd_t) said_end = -1;
+	int ends[2], said[2];
+
+	if (!wiring_pair(ends))
+		return false;
+	theirs = ends[1];
+	if (pipe2(said, O_CLOEXEC | O_NONBLOCK) != 0) {
+		(void)close(ends[0]);
+		return false;
+	}
+	said_end = said[1];
+	r->pid = fork();
+	if (r->pid == 0)
+		become(w, r, theirs, said_end);
+	if (r->pid < 0) {
+		(void)close(ends[0]);
+		(void)close(said[0]);
+		return false;
+	}
+	r->said = said[0];
+	r->channel = ipc_channel_new(ends[0], r->kind->name, r->instance);
+	return true;
+}
+
+static void
+tell(struct room *r, const char *key, struct slice value)
+{
+	struct warden_room_setting m = { .key = slice_z(key), .value = value };
+
+	(void)warden_room_setting_send(r->channel, &m);
+}
+
+static void
+tell_number(struct room *r, const char *key, uint64_t value)
+{
+	char digits[24];
+
+	(void)snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
+	tell(r, key, slice_z(digits));
+}
+
+static void
+hand(struct room *r, const char *name, int fd)
+{
+	struct warden_room_descriptor m = { .name = slice_z(name), .fd = fd };
+
+	if (fd >= 0)
+		(void)warden_room_descriptor_send(r->channel, &m);
+}
+
+/* Makes and opens a room's own directory, step by step without following links. */
+static int
+own_dir(struct warden *w, const char *parent, const char *name, uid_t uid)
+{
+	own(fd_t) at = parent == NULL ? dup(w->data_dir) : -1;
+	int dir;
+
+	if (parent != NULL) {
+		(void)mkdirat(w->data_dir, parent, 0711);
+		at = openat(w->data_dir, parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		/* set aside the umask: the uid of each user has to pass through */
+		if (at >= 0)
+			(void)fchmod(at, 0711);
+	}
+	if (at < 0 || (mkdirat(at, name, 0700) != 0 && errno != EEXIST))
+		return -1;
+	dir = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir >= 0 && w->as_root && fchown(dir, uid, uid) != 0)
+		fd_t_drop(&dir);
+	return dir;
+}
+
+static void
+hand_dir(struct warden *w, struct room *r)
+{
+	own(fd_t) dir = -1;
+
+	if (r->account != 0)
+		dir = own_dir(w, "mail", r->instance, r->uid);
+	else if (r->kind->dir != NULL)
+		dir = own_dir(w, NULL, r->kind->dir, r->uid);
+	else
+		dir = dup(w->empty_dir);
+	hand(r, "dir", dir);
+}
+
+static void
+hand_file(struct room *r, const char *name, const char *path)
+{
+	own(fd_t) fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0)
+		(void)fprintf(stderr, "warden: %s: %s\n", path, strerror(errno));
+	hand(r, name, fd);
+}
+
+void
+room_boot(struct warden *w, struct room *r)
+{
+	const struct config *c = &w->config;
+	struct slice kind = slice_z(r->kind->name);
+	struct warden_room_go go = { 0 };
+
+	tell(r, "instance", slice_z(r->instance));
+	tell(r, "hostname", slice_z(c->hostname));
+	tell_number(r, "uid", w->as_root ? r->uid : getuid());
+	tell_number(r, "message_size", c->message_size);
+	hand_dir(w, r);
+	if (slice_eq(kind, S("door"))) {
+		tell_number(r, "connections", c->connections);
+		tell_number(r, "connections_per_address", c->connections_per_address);
+		for (size_t i = 0; i < c->n_listeners; i++)
+			hand(r, c->listeners[i].name, w->listeners[i]);
+		hand_file(r, "certificate", c->certificate);
+	} else if (slice_eq(kind, S("keys"))) {
+		hand_file(r, "key", c->key);
+	} else if (slice_eq(kind, S("mailbox"))) {
+		tell_number(r, "account", r->account);
+		tell_number(r, "sessions_per_user", c->sessions_per_user);
+	} else if (slice_eq(kind, S("auth"))) {
+		tell_number(r, "user_range", c->user_range);
+	}
+	wiring_connect(w, r);
+	(void)warden_room_go_send(r->channel, &go);
+}

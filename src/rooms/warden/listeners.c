@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ * The listening sockets: bound once, here, where the rights for low ports are; they outlive every
+ * restart of door. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "rooms/warden/warden.h"
+
+static int
+bound(const struct config_listener *l)
+{
+	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_port = htons(l->port) };
+	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_port = htons(l->port) };
+	bool six = inet_pton(AF_INET6, l->address, &a6.sin6_addr) == 1;
+	own(fd_t) fd = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1;
+
+	if (fd < 0 || (!six && inet_pton(AF_INET, l->address, &a4.sin_addr) != 1))
+		return -1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (six)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+	if (bind(fd, six ? (struct sockaddr *)&a6 : (struct sockaddr *)&a4, six ? sizeof a6 : sizeof a4) != 0 ||
+	    listen(fd, 1024) != 0)
+		return -1;
+	return fd_take(&fd);
+}
+
+bool
+listeners_open(struct warden *w, struct buf *errors)
+{
+	for (size_t i = 0; i < w->config.n_listeners; i++) {
+		const struct config_listener *l = &w->config.listeners[i];
+
+		w->listeners[i] = bound(l);
+		/* rooms of a warden that was killed need a moment to let go */
+		for (int tries = 0; w->listeners[i] < 0 && errno == EADDRINUSE && tries < 20; tries++) {
+			struct timespec t = { .tv_nsec = 100000000 };
+
+			(void)nanosleep(&t, NULL);
+			w->listeners[i] = bound(l);
+		}
+		if (w->listeners[i] < 0 && errno == EAFNOSUPPORT) {
+			/* a machine without IPv6 serves IPv4 alone */
+			continue;
+		}
+		if (w->listeners[i] < 0) {
+			buf_fmt(errors, "cannot listen for %s on %s port %u: %s\n", l->name, l->address, l->port,
+			    strerror(errno));
+			return false;
+		}
+	}
+	return true;
+}

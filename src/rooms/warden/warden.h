@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ * Shared by the files of warden: the rooms it keeps, and how they are wired. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/config/config.h"
+#include "lib/ipc/ipc.h"
+#include "lib/proc/loop.h"
+
+struct warden;
+
+/* What kind of room: one row of the table in rooms.c. */
+struct room_kind {
+	const char *name, *instance;
+	unsigned uid;	     /* offset from uid_base */
+	const char *dir;     /* its directory beneath data_dir; NULL: the empty one */
+	const char *handed;  /* which descriptors and settings it gets: see boot.c */
+};
+
+enum room_state { ROOM_DOWN, ROOM_STARTING, ROOM_READY, ROOM_STOPPING };
+
+struct room {
+	struct room *next;
+	struct warden *w;
+	const struct room_kind *kind;
+	char instance[32];
+	uint32_t account; /* mailbox rooms only; else 0 */
+	enum room_state state;
+	pid_t pid;
+	uid_t uid;
+	struct ipc_channel *channel;	    /* warden_room */
+	struct loop_watch *watch;
+	struct ipc_channel *special;	    /* warden_door, auth_warden or queue_warden */
+	struct loop_watch *special_watch;
+	int said;			    /* its stderr */
+	struct loop_watch *said_watch;
+	int64_t started_us;
+	uint64_t started_ms;
+	unsigned restarts, short_lives, landlock;
+	bool root_dropped;
+	bool door_knows, queue_knows;	    /* mailbox rooms: channels that were handed out */
+	char alarm[128];		    /* the last alarm of this life */
+	struct ipc_call drill;		    /* drill builds: who waits for the outcome */
+};
+
+struct warden {
+	struct config config;
+	const char *config_path;
+	struct loop *loop;
+	struct room *rooms;	 /* the fixed ones */
+	struct room *mailboxes;
+	int listeners[CONFIG_LISTENERS];
+	int empty_dir, data_dir;
+	int control;
+	struct control *controls;
+	int64_t started_us;
+	unsigned alarms, deaths, not_ready;
+	bool stopping, as_root;
+	int ready_pipe; /* told when all rooms are ready first; -1 */
+};
+
+/* rooms.c: life and death */
+void rooms_start(struct warden *w);
+void room_start(struct warden *w, struct room *r);
+void rooms_reap(struct warden *w);
+void rooms_stop(struct warden *w);
+void room_stop(struct warden *w, struct room *r);
+/* The fixed room of this name (and instance, where it has several), or NULL. */
+struct room *room_find(struct warden *w, struct slice name, struct slice instance);
+bool room_alive(const struct room *r);
+void room_introduce(struct room *r, const char *peer, const char *instance, int fd);
+/* The event of a wall that was touched. */
+void room_alarmed(struct warden *w, struct room *r, const char *what);
+
+/* boot.c: fork, exec, and what a new room is told. False with errno when it could not be started. */
+bool room_spawn(struct warden *w, struct room *r);
+void room_boot(struct warden *w, struct room *r);
+
+/* wiring.c: channels between rooms */
+void wiring_connect(struct warden *w, struct room *r);
+/* A pair of channel ends; false with errno. */
+bool wiring_pair(int ends[2]);
+
+/* mailboxes.c: one room per user */
+extern const struct room_kind mailbox_kind;
+void mailboxes_serve_auth(struct warden *w, struct room *auth);
+void mailboxes_serve_queue(struct warden *w, struct room *queue);
+void mailbox_gone(struct warden *w, struct room *r);
+/* The peer was restarted: it knows no mailbox any more. */
+void mailboxes_forgotten_by(struct warden *w, const char *room);
+
+/* control.c: the human control socket */
+bool control_open(struct warden *w);
+void control_drilled(struct room *r, const char *outcome);
+
+/* listeners.c */
+bool listeners_open(struct warden *w, struct buf *errors);
