@@ -51,11 +51,11 @@ caps_free(struct caps **c)
 }
 
 static void
-key_of(const struct endpoint *e, uint64_t key[static 2])
+key_of(const struct ip *ip, uint64_t key[static 2])
 {
 	key[0] = key[1] = 0;
-	memcpy(&key[0], e->ip, e->n == 4 ? 4 : 8);
-	key[1] = e->n;
+	memcpy(&key[0], ip->b, ip->n == 4 ? 4 : 8);
+	key[1] = ip->n;
 }
 
 /* Multiply-add with secret odd numbers: the top bits are those that depend on all others. */
@@ -89,7 +89,7 @@ sweep(struct caps *c, size_t bucket, uint64_t now_ms)
 }
 
 enum caps_verdict
-caps_enter(struct caps *c, const struct endpoint *e, uint64_t now_ms, struct caps_address **out)
+caps_enter(struct caps *c, const struct ip *ip, uint64_t now_ms, struct caps_address **out)
 {
 	uint64_t key[2];
 	size_t bucket;
@@ -97,7 +97,7 @@ caps_enter(struct caps *c, const struct endpoint *e, uint64_t now_ms, struct cap
 
 	if (c->total >= c->limits.total)
 		return CAPS_TOTAL;
-	key_of(e, key);
+	key_of(ip, key);
 	bucket = bucket_of(c, key);
 	for (a = c->buckets[bucket]; a != NULL; a = a->next)
 		if (a->key[0] == key[0] && a->key[1] == key[1])

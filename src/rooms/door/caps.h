@@ -5,14 +5,7 @@
  * seconds, take memory. */
 #pragma once
 
-#include "lib/base/slice.h"
-
-/* An endpoint: 4 octets (IPv4, also when it came as ::ffff:a.b.c.d) or 16 (IPv6), network order. */
-struct endpoint {
-	uint8_t ip[16];
-	uint8_t n;
-	uint16_t port;
-};
+#include "lib/base/ip.h"
 
 struct caps_limits {
 	uint32_t total;	      /* connections at once */
@@ -29,9 +22,9 @@ struct caps_address;
 /* secret: 16 random octets that keep strangers from choosing addresses that collide. Never NULL. */
 struct caps *caps_new(const struct caps_limits *limits, const uint8_t secret[static 16]);
 void caps_free(struct caps **c);
-/* A connection from e begins at now_ms. CAPS_OK: it is counted, and *out stands for its address
+/* A connection from ip (not IPv4-mapped: ip_unmap()) begins at now_ms. CAPS_OK: it is counted, and *out stands for its address
  * until caps_leave(). Otherwise nothing is counted. */
-enum caps_verdict caps_enter(struct caps *c, const struct endpoint *e, uint64_t now_ms,
+enum caps_verdict caps_enter(struct caps *c, const struct ip *ip, uint64_t now_ms,
     struct caps_address **out);
 void caps_leave(struct caps *c, struct caps_address **a, uint64_t now_ms);
 /* May this address begin a handshake now? Yes costs one of its budget. */

@@ -97,6 +97,22 @@ conn_edge(struct conn *c, enum conn_side side, bool readable, bool writable)
 	s->writable |= writable;
 }
 
+bool
+conn_wants_read(const struct conn *c, enum conn_side side)
+{
+	const struct side *s = side == CONN_CLIENT ? &c->client : &c->room;
+
+	return !s->readable && c->phase != CONN_WAITING;
+}
+
+bool
+conn_wants_write(const struct conn *c, enum conn_side side)
+{
+	const struct side *s = side == CONN_CLIENT ? &c->client : &c->room;
+
+	return !s->writable && c->phase != CONN_WAITING;
+}
+
 /* ---- what waits -------------------------------------------------------------------------------- */
 
 static struct slice

@@ -57,6 +57,10 @@ uint64_t conn_down(const struct conn *c);
 
 /* An edge: the descriptor may be read, may be written, or both. */
 void conn_edge(struct conn *c, enum conn_side side, bool readable, bool writable);
+/* Is there a reason to wait until this side can be read (written)? False where an edge would change
+ * nothing: what holds the conn up is on the other side. */
+bool conn_wants_read(const struct conn *c, enum conn_side side);
+bool conn_wants_write(const struct conn *c, enum conn_side side);
 /* Does what can be done, at most four full buffers each way. */
 enum conn_status conn_run(struct conn *c);
 /* In CONN_WAITING: the room's stream, which is taken over. */

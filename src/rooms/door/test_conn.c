@@ -452,10 +452,10 @@ cut_off(void **state)
 	end(&b);
 }
 
-static struct endpoint
+static struct ip
 v4(uint8_t last)
 {
-	return (struct endpoint){ .ip = { 192, 0, 2, last }, .n = 4 };
+	return (struct ip){ .b = { 192, 0, 2, last }, .n = 4 };
 }
 
 static void
@@ -465,7 +465,7 @@ caps(void **state)
 	struct caps_limits limits = { .total = 10, .per_address = 3, .handshakes = 10, .burst = 5 };
 	struct caps *c = caps_new(&limits, secret);
 	struct caps_address *a[10], *over = NULL;
-	struct endpoint e = v4(1), six = { .ip = { 0x20, 1, 0xd, 0xb8 }, .n = 16 };
+	struct ip e = v4(1), six = { .b = { 0x20, 1, 0xd, 0xb8 }, .n = 16 };
 	uint64_t now = 1000;
 
 	for (int i = 0; i < 3; i++)
@@ -474,10 +474,10 @@ caps(void **state)
 	assert_null(over);
 	/* a /64 is one address */
 	for (int i = 3; i < 6; i++) {
-		six.ip[15] = (uint8_t)i;
+		six.b[15] = (uint8_t)i;
 		assert_int_equal(caps_enter(c, &six, now, &a[i]), CAPS_OK);
 	}
-	six.ip[8] = 77;
+	six.b[8] = 77;
 	assert_int_equal(caps_enter(c, &six, now, &over), CAPS_ADDRESS);
 	for (int i = 6; i < 10; i++) {
 		e = v4((uint8_t)(10 + i));
@@ -497,13 +497,13 @@ caps(void **state)
 	for (int i = 0; i < 10; i++)
 		caps_leave(c, &a[i], now);
 	assert_int_equal(caps_total(c), 0);
-	assert_int_equal(caps_enter(c, &(struct endpoint){ .ip = { 192, 0, 2, 1 }, .n = 4 }, now + 101,
+	assert_int_equal(caps_enter(c, &(struct ip){ .b = { 192, 0, 2, 1 }, .n = 4 }, now + 101,
 	    &a[0]), CAPS_OK);
 	assert_false(caps_handshake(c, a[0], now + 101));
 	caps_leave(c, &a[0], now);
 	/* memory: 10,000 passers-by leave nothing behind */
 	for (int i = 0; i < 10000; i++) {
-		struct endpoint p = { .ip = { 10, 0, (uint8_t)(i >> 8), (uint8_t)i }, .n = 4 };
+		struct ip p = { .b = { 10, 0, (uint8_t)(i >> 8), (uint8_t)i }, .n = 4 };
 
 		now += 10;
 		assert_int_equal(caps_enter(c, &p, now, &a[0]), CAPS_OK);

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT
+ * From a listening socket to a session. A client that has to wait for its room waits in the
+ * kernel's backlog, where it costs us nothing. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/own.h"
+#include "lib/clock/clock.h"
+#include "lib/events/events.h"
+#include "rooms/door/house.h"
+
+/* The names that warden gives to listening sockets, and what they mean. */
+static const struct service services[] = {
+	{ .name = "smtp", .peer = "smtp", .instance = "mx", .kind = PEER_SMTP },
+	{ .name = "submission", .peer = "smtp", .instance = "submission", .kind = PEER_SMTP },
+	{ .name = "submissions", .peer = "smtp", .instance = "submission", .kind = PEER_SMTP,
+	    .implicit_tls = true },
+	{ .name = "imap", .peer = "lobby", .instance = "", .kind = PEER_LOBBY,
+	    .protocol = DOOR_LOBBY_PROTOCOL_IMAP },
+	{ .name = "imaps", .peer = "lobby", .instance = "", .kind = PEER_LOBBY,
+	    .protocol = DOOR_LOBBY_PROTOCOL_IMAP, .implicit_tls = true },
+	{ .name = "pop3", .peer = "lobby", .instance = "", .kind = PEER_LOBBY,
+	    .protocol = DOOR_LOBBY_PROTOCOL_POP3 },
+	{ .name = "pop3s", .peer = "lobby", .instance = "", .kind = PEER_LOBBY,
+	    .protocol = DOOR_LOBBY_PROTOCOL_POP3, .implicit_tls = true },
+	{ .name = "managesieve", .peer = "lobby", .instance = "", .kind = PEER_LOBBY,
+	    .protocol = DOOR_LOBBY_PROTOCOL_MANAGESIEVE },
+};
+
+const char *
+house_service(size_t i)
+{
+	return i < sizeof services / sizeof *services ? services[i].name : NULL;
+}
+
+void
+house_address(const struct sockaddr_storage *ss, struct ip *ip, uint16_t *port)
+{
+	*ip = (struct ip){ 0 };
+	*port = 0;
+	if (ss->ss_family == AF_INET) {
+		struct sockaddr_in in;
+
+		memcpy(&in, ss, sizeof in);
+		memcpy(ip->b, &in.sin_addr, 4);
+		ip->n = 4;
+		*port = ntohs(in.sin_port);
+	} else if (ss->ss_family == AF_INET6) {
+		struct sockaddr_in6 in6;
+
+		memcpy(&in6, ss, sizeof in6);
+		memcpy(ip->b, &in6.sin6_addr, 16);
+		ip->n = 16;
+		*ip = ip_unmap(*ip);
+		*port = ntohs(in6.sin6_port);
+	}
+}
+
+static void
+tell_refused(const struct listener *l, const struct ip *ip, struct slice reason)
+{
+	own(buf_t) text = { .max = LIMIT_IP_TEXT };
+
+	ip_put(&text, ip);
+	EVENT(EVENT_CONN_REFUSED, 0, S(""), S(""), EF("listener", slice_z(l->service->name)),
+	    EF("ip", buf_slice(&text)), EF("reason", reason));
+}
+
+static void
+tell_open(const struct session *s)
+{
+	own(buf_t) text = { .max = LIMIT_IP_TEXT };
+
+	ip_put(&text, &s->peer_ip);
+	EVENT(EVENT_CONN_OPEN, s->id, S(""), S(""),
+	    EF("listener", slice_z(s->listener->service->name)), EF("ip", buf_slice(&text)),
+	    EN("port", s->peer_port));
+}
+
+static void
+begin(struct listener *l, int client, const struct sockaddr_storage *from)
+{
+	struct house *h = l->house;
+	own(fd_t) fd = client;
+	struct sockaddr_storage to = { 0 };
+	socklen_t n = sizeof to;
+	struct caps_address *address;
+	struct session *s;
+	struct ip ip;
+	uint16_t port;
+
+	house_address(from, &ip, &port);
+	switch (caps_enter(h->caps, &ip, clock_mono_ms(), &address)) {
+	case CAPS_OK:
+		break;
+	case CAPS_TOTAL:
+		tell_refused(l, &ip, S("too many connections"));
+		return;
+	case CAPS_ADDRESS:
+		tell_refused(l, &ip, S("too many connections from this address"));
+		return;
+	}
+	s = session_new(h, l);
+	s->address = address;
+	s->peer_ip = ip;
+	s->peer_port = port;
+	if (getsockname(fd, (struct sockaddr *)&to, &n) == 0)
+		house_address(&to, &s->local_ip, &s->local_port);
+	s->room = l->room;
+	list_put(&l->room->sessions, LINK_ROOM, s);
+	tell_open(s);
+	if (l->service->implicit_tls)
+		session_shake(h, s, fd_take(&fd));
+	else if (!room_converse(s, fd))
+		session_free(h, s);
+}
+
+static void
+on_client(void *arg, unsigned ready)
+{
+	struct listener *l = arg;
+
+	for (int i = 0; i < LIMIT_ACCEPTS && l->room->ch != NULL; i++) {
+		struct sockaddr_storage from = { 0 };
+		socklen_t n = sizeof from;
+		int fd = accept4(l->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+			continue;
+		if (fd < 0)
+			return;
+		begin(l, fd, &from);
+	}
+}
+
+bool
+house_listen(struct house *h, const char *name, int fd)
+{
+	struct listener *l = &h->listeners[h->n_listeners];
+	const int on = 1, unsent = LIMIT_UNSENT, idle = 300;
+
+	if (h->n_listeners == LIMIT_LISTENERS)
+		return false;
+	for (size_t i = 0; i < sizeof services / sizeof *services; i++) {
+		const struct service *sv = &services[i];
+
+		if (!slice_eq(slice_z(sv->name), slice_z(name)))
+			continue;
+		*l = (struct listener){ .house = h, .service = sv, .fd = fd };
+		l->room = house_room(h, sv->kind, sv->peer, sv->instance);
+		/* Accepted sockets inherit these. */
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+		(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+		h->n_listeners++;
+		return true;
+	}
+	return false;
+}
+
+void
+listeners_watch(struct house *h)
+{
+	for (size_t i = 0; i < h->n_listeners; i++) {
+		struct listener *l = &h->listeners[i];
+		bool want = l->room->ch != NULL && l->fd >= 0;
+
+		if (want && l->watch == NULL)
+			l->watch = loop_watch(h->loop, l->fd, LOOP_READ, on_client, l);
+		else if (!want)
+			loop_unwatch(h->loop, &l->watch);
+	}
+}
+
+void
+listeners_close(struct house *h)
+{
+	for (size_t i = 0; i < h->n_listeners; i++) {
+		loop_unwatch(h->loop, &h->listeners[i].watch);
+		fd_t_drop(&h->listeners[i].fd);
+	}
+}

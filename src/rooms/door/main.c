@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT
+ * door: accepts clients, does their TLS, hands conversations to rooms, and reads no mail protocol.
+ *
+ * From warden:
+ *	descriptors	listening sockets, named as their listener (house_service()), any number each
+ *	"certificates"	names, separated by spaces: at most one EC and one RSA certificate
+ *	"chain:NAME"	descriptor, for each name: its chain in PEM; keys knows the key as NAME
+ *	"connections", "connections_per_address", "handshakes_per_second"	numbers; 0: no limit
+ *			for the last two
+ *	peers		keys, warden, smtp (mx, submission), lobby */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sysexits.h>
+
+#include "lib/base/own.h"
+#include "rooms/door/house.h"
+#include "rooms/door/signer.h"
+
+#define MOST_CERTIFICATES 2u
+
+static const struct sandbox_call own_calls[] = {
+	SANDBOX_CALL(accept4, "clients, on the sockets that warden made"),
+	SANDBOX_CALL_IF(socketpair, SANDBOX_EQUAL, 0, AF_UNIX, "the plain side of a TLS conversation"),
+	SANDBOX_CALL(setsockopt, "buffer sizes of pairs"),
+	SANDBOX_CALL(getsockopt, "is a socket that came back a stream"),
+	SANDBOX_CALL(getsockname, "which of our addresses the client used"),
+	SANDBOX_CALL(getpeername, "is a socket that came back the client's"),
+	{ 0 },
+};
+
+static _Noreturn void
+die(int status, const char *what, struct slice which)
+{
+	(void)fprintf(stderr, "door: %s: %.*s\n", what, SFMT(slice_head(which, 200)));
+	exit(status);
+}
+
+static void
+take_listeners(struct proc *p, struct house *h)
+{
+	const char *name;
+
+	for (size_t i = 0; (name = house_service(i)) != NULL; i++)
+		for (int fd; (fd = proc_descriptor(p, name)) >= 0;)
+			if (!house_listen(h, name, fd))
+				die(EX_CONFIG, "too many listeners", slice_z(name));
+}
+
+static bool
+read_all(int fd, struct buf *b)
+{
+	for (;;) {
+		uint8_t *p = buf_room(b, 4096);
+		ssize_t n = p == NULL ? -1 : read(fd, p, 4096);
+
+		if (n <= 0)
+			return n == 0;
+		buf_grown(b, (size_t)n);
+	}
+}
+
+static void
+take_certificate(struct proc *p, struct tls_server *tls, struct signer_key *key)
+{
+	own(buf_t) descriptor = { .max = 128 };
+	own(buf_t) chain = { .max = TLS_CHAIN_BYTES };
+	own(buf_t) why = { .max = 512 };
+	own(fd_t) fd = -1;
+
+	buf_add(&descriptor, S("chain:"));
+	buf_add(&descriptor, key->name);
+	if (buf_byte(&descriptor, 0))
+		fd = proc_descriptor(p, (const char *)descriptor.p);
+	if (fd < 0 || !read_all(fd, &chain))
+		die(EX_NOINPUT, "no certificate of this name can be read", key->name);
+	if (!tls_server_add(tls, buf_slice(&chain), signer_sign, key, &why))
+		die(EX_DATAERR, "cannot use a certificate", buf_slice(&why));
+}
+
+static void
+take_certificates(struct proc *p, struct tls_server *tls, struct signer *signer)
+{
+	static struct signer_key keys[MOST_CERTIFICATES];
+	struct slice rest = proc_setting(p, "certificates"), name;
+	size_t n = 0;
+
+	for (bool more = rest.n > 0; more;) {
+		more = slice_cut(rest, ' ', &name, &rest);
+		if (!more)
+			name = rest;
+		if (n == MOST_CERTIFICATES)
+			die(EX_CONFIG, "too many certificates", name);
+		keys[n] = (struct signer_key){ .signer = signer, .name = name };
+		take_certificate(p, tls, &keys[n++]);
+	}
+}
+
+static struct caps *
+take_limits(struct proc *p)
+{
+	struct caps_limits limits = { .total = (uint32_t)proc_number(p, "connections", 1, 1000000),
+		.per_address = (uint32_t)proc_number(p, "connections_per_address", 0, 1000000),
+		.handshakes = (uint32_t)proc_number(p, "handshakes_per_second", 0, 1000000) };
+	uint8_t secret[16];
+
+	limits.burst = 5 * limits.handshakes;
+	PN_ASSERT(getrandom(secret, sizeof secret, 0) == (ssize_t)sizeof secret);
+	return caps_new(&limits, secret);
+}
+
+int
+main(void)
+{
+	static struct house house;
+	static struct signer signer;
+	static const struct proc_peers peers = { .introduce = house_introduce, .stop = house_stop };
+	struct proc *p = proc_boot("door");
+	struct proc_walls walls = { .own = own_calls };
+
+	if (!tls_init())
+		return EX_SOFTWARE;
+	signer_init(&signer);
+	house.proc = p;
+	house.loop = loop_new();
+	house.tls = tls_server_new();
+	house.keys = signer_connect;
+	house.keys_ctx = &signer;
+	house.caps = take_limits(p);
+	take_listeners(p, &house);
+	take_certificates(p, house.tls, &signer);
+	walls.max_files = 2 * proc_number(p, "connections", 1, 1000000) + 512;
+	proc_lock(p, &walls);
+	return proc_serve(p, house.loop, &peers, &house);
+}
