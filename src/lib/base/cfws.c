@@ -2,7 +2,7 @@
 #include "lib/base/cfws.h"
 
 bool
-cur_comment(struct cursor *c, struct slice *out)
+cur_comment(struct cursor *c, struct slice *out, bool *closed)
 {
 	size_t from, depth = 1;
 
@@ -16,10 +16,12 @@ cur_comment(struct cursor *c, struct slice *out)
 			depth++;
 		} else if (b == ')' && --depth == 0) {
 			*out = slice_sub(c->in, from, c->at - 1 - from);
+			*closed = true;
 			return true;
 		}
 	}
 	*out = slice_from(c->in, from);
+	*closed = false;
 	return true;
 }
 
@@ -27,8 +29,9 @@ void
 cur_cfws(struct cursor *c)
 {
 	struct slice comment;
+	bool closed;
 
 	do
 		(void)cur_skip(c, ch_is_fws);
-	while (cur_comment(c, &comment));
+	while (cur_comment(c, &comment, &closed));
 }

@@ -17,5 +17,5 @@ ch_is_fws(uint8_t c)
  * nothing is read twice, so a field of '(' costs linear time. Comments nest to any depth. */
 void cur_cfws(struct cursor *c);
 /* Consumes one comment at '(' and gives what stands inside its outer parentheses, as it is; false is
- * a mismatch. A comment that is never closed reaches to the end of the input. */
-bool cur_comment(struct cursor *c, struct slice *out);
+ * a mismatch. A comment that is never closed reaches to the end of the input; *closed says so. */
+bool cur_comment(struct cursor *c, struct slice *out, bool *closed);

@@ -50,6 +50,7 @@
 #define LIMIT_MIME_DEPTH 100u
 #define LIMIT_MIME_PARTS 10000u
 #define LIMIT_HEADER_FIELDS 10000u
+#define LIMIT_MIME_PARAMS 1000u		/* parameters of one Content- field, continuations counted (count) */
 
 /* Lifetimes */
 #define LIMIT_ARENA_COMMAND ((size_t)65536)
