@@ -28,6 +28,7 @@
 #define LIMIT_JOIN_MS 10000u	/* from login to the mailbox room */
 #define LIMIT_FLUSH_MS 30000u	/* a client that does not take the last words */
 #define LIMIT_LINGER_MS 2000u
+#define LIMIT_STOP_MS 250u
 #define LIMIT_TICK_MS 250u
 #define LIMIT_ACCEPTS 64		/* of one listener in one turn */
 #define LIMIT_FRAMES 64		/* of one channel in one turn */

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * door: accepts clients, does their TLS, hands conversations to rooms, and reads no mail protocol.
  *
- * From warden:
- *	descriptors	listening sockets, named as their listener (house_service()), any number each
- *	"certificates"	names, separated by spaces: at most one EC and one RSA certificate
- *	"chain:NAME"	descriptor, for each name: its chain in PEM; keys knows the key as NAME
- *	"connections", "connections_per_address", "handshakes_per_second"	numbers; 0: no limit
- *			for the last two
- *	peers		keys, warden, smtp (mx, submission), lobby */
+ * From warden: the listening sockets, named as their listener (house_service()), any number each; the
+ * certificate chains in PEM, each named "certificate" (at most one EC and one RSA), the i-th of which
+ * keys knows by the key tls.i; the settings "connections" and "connections_per_address" (0: no
+ * limit); the peers keys, warden, smtp (mx, submission) and lobby. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -63,50 +60,40 @@ read_all(int fd, struct buf *b)
 }
 
 static void
-take_certificate(struct proc *p, struct tls_server *tls, struct signer_key *key)
-{
-	own(buf_t) descriptor = { .max = 128 };
-	own(buf_t) chain = { .max = TLS_CHAIN_BYTES };
-	own(buf_t) why = { .max = 512 };
-	own(fd_t) fd = -1;
-
-	buf_add(&descriptor, S("chain:"));
-	buf_add(&descriptor, key->name);
-	if (buf_byte(&descriptor, 0))
-		fd = proc_descriptor(p, (const char *)descriptor.p);
-	if (fd < 0 || !read_all(fd, &chain))
-		die(EX_NOINPUT, "no certificate of this name can be read", key->name);
-	if (!tls_server_add(tls, buf_slice(&chain), signer_sign, key, &why))
-		die(EX_DATAERR, "cannot use a certificate", buf_slice(&why));
-}
-
-static void
 take_certificates(struct proc *p, struct tls_server *tls, struct signer *signer)
 {
-	static struct signer_key keys[MOST_CERTIFICATES];
-	struct slice rest = proc_setting(p, "certificates"), name;
+	static struct signer_key keys[MOST_CERTIFICATES] = { { .name = S_INIT("tls.0") },
+		{ .name = S_INIT("tls.1") } };
 	size_t n = 0;
 
-	for (bool more = rest.n > 0; more;) {
-		more = slice_cut(rest, ' ', &name, &rest);
-		if (!more)
-			name = rest;
+	for (int fd; (fd = proc_descriptor(p, "certificate")) >= 0; n++) {
+		own(buf_t) chain = { .max = TLS_CHAIN_BYTES };
+		own(buf_t) why = { .max = 512 };
+		own(fd_t) file = fd;
+
 		if (n == MOST_CERTIFICATES)
-			die(EX_CONFIG, "too many certificates", name);
-		keys[n] = (struct signer_key){ .signer = signer, .name = name };
-		take_certificate(p, tls, &keys[n++]);
+			die(EX_CONFIG, "too many certificates", S("at most two"));
+		keys[n].signer = signer;
+		if (!read_all(file, &chain))
+			die(EX_NOINPUT, "cannot read the certificate", S(""));
+		if (!tls_server_add(tls, buf_slice(&chain), signer_sign, &keys[n], &why))
+			die(EX_DATAERR, "cannot use the certificate", buf_slice(&why));
 	}
+	if (n == 0)
+		die(EX_NOINPUT, "there is no certificate", S(""));
 }
 
 static struct caps *
 take_limits(struct proc *p)
 {
 	struct caps_limits limits = { .total = (uint32_t)proc_number(p, "connections", 1, 1000000),
-		.per_address = (uint32_t)proc_number(p, "connections_per_address", 0, 1000000),
-		.handshakes = (uint32_t)proc_number(p, "handshakes_per_second", 0, 1000000) };
+		.per_address = (uint32_t)proc_number(p, "connections_per_address", 0, 1000000) };
 	uint8_t secret[16];
 
-	limits.burst = 5 * limits.handshakes;
+	/* A busy client of many connections reconnects half of them each second, and all at once now
+	 * and then. No setting of its own: the two only make sense together. */
+	limits.handshakes = (limits.per_address + 1) / 2;
+	limits.burst = 5 * limits.per_address;
 	PN_ASSERT(getrandom(secret, sizeof secret, 0) == (ssize_t)sizeof secret);
 	return caps_new(&limits, secret);
 }

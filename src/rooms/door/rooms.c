@@ -454,11 +454,17 @@ stop_now(void *house)
 	struct house *h = house;
 
 	h->stop_timer = NULL;
+	for (size_t i = 0; i < ID_BUCKETS; i++)
+		for (struct session *s = h->ids[i], *next; s != NULL; s = next) {
+			next = s->next_id;
+			if (s->conn != NULL)
+				session_end(h, s);
+		}
 	loop_stop(h->loop);
 }
 
-/* New clients are refused at once; conversations have a moment to end in order: their rooms are
- * told to stop by warden too. */
+/* New clients are refused at once. Conversations with TLS have a moment to finish what they are
+ * saying and then get a clean end; those in plain text do not need us. */
 void
 house_stop(void *house)
 {
@@ -471,5 +477,5 @@ house_stop(void *house)
 	if (caps_total(h->caps) == 0)
 		loop_stop(h->loop);
 	else
-		h->stop_timer = loop_after(h->loop, LIMIT_LINGER_MS, stop_now, h);
+		h->stop_timer = loop_after(h->loop, LIMIT_STOP_MS, stop_now, h);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * keys: holds the private keys, signs digests for door, counts, and does nothing else.
  *
- * From warden: the setting "keys" (names, separated by spaces), for each name the descriptor
- * "key:NAME" (a PEM file, open for reading), the setting "signatures_per_second"; the peer "door". */
+ * From warden: the private keys in PEM, each named "key", in the order of door's certificates: the
+ * i-th becomes tls.i; the peer "door". */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -23,41 +23,31 @@ read_all(int fd, struct buf *b)
 	}
 }
 
-static bool
-read_key(struct proc *p, struct ring *ring, struct slice name)
-{
-	own(buf_t) descriptor = { .max = LIMIT_KEY_NAME + 8 };
-	own(buf_t) pem = { .max = PRIVKEY_PEM_MAX };
-	own(fd_t) fd = -1;
-
-	buf_add(&descriptor, S("key:"));
-	buf_add(&descriptor, name);
-	if (!buf_byte(&descriptor, 0))
-		return false;
-	fd = proc_descriptor(p, (const char *)descriptor.p);
-	return fd >= 0 && read_all(fd, &pem) && ring_add(ring, name, buf_slice(&pem));
-}
-
-/* Every key that the setting names, or none: the room then ends and says which. */
+/* Every key that was handed over, or none: the room then ends and says which. */
 static void
 read_keys(struct proc *p, struct ring *ring)
 {
-	struct slice rest = proc_setting(p, "keys"), name;
 	bool locked;
 
 	if (!privkey_init(&locked)) {
 		(void)fputs("keys: no memory for keys\n", stderr);
 		exit(EX_OSERR);
 	}
-	for (bool more = rest.n > 0; more;) {
-		more = slice_cut(rest, ' ', &name, &rest);
-		if (!more)
-			name = rest;
-		if (!read_key(p, ring, name)) {
-			(void)fprintf(stderr, "keys: cannot use the private key \"%.*s\"\n",
-			    SFMT(slice_head(name, LIMIT_KEY_NAME)));
+	for (int fd; (fd = proc_descriptor(p, "key")) >= 0;) {
+		own(buf_t) pem = { .max = PRIVKEY_PEM_MAX };
+		own(buf_t) name = { .max = LIMIT_KEY_NAME };
+		own(fd_t) file = fd;
+
+		buf_fmt(&name, "tls.%zu", ring_size(ring));
+		if (!read_all(file, &pem) || !ring_add(ring, buf_slice(&name), buf_slice(&pem))) {
+			(void)fprintf(stderr, "keys: cannot use the private key %.*s\n",
+			    SFMT(buf_slice(&name)));
 			exit(EX_NOINPUT);
 		}
+	}
+	if (ring_size(ring) == 0) {
+		(void)fputs("keys: there is no private key\n", stderr);
+		exit(EX_NOINPUT);
 	}
 	if (!locked)
 		(void)fputs("keys: keys are not locked in memory (RLIMIT_MEMLOCK)\n", stderr);
@@ -76,7 +66,7 @@ main(void)
 	room.proc = p;
 	room.loop = loop_new();
 	room.ring = ring_new();
-	room.per_second = (uint32_t)proc_number(p, "signatures_per_second", 1, 1000000);
+	room.per_second = LIMIT_SIGNATURES;
 	read_keys(p, room.ring);
 	proc_lock(p, &walls);
 	return proc_serve(p, room.loop, &peers, &room);

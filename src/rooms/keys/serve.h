@@ -7,6 +7,8 @@
 
 /* Channels at once: a restarted peer replaces its old one. */
 #define LIMIT_KEYS_PEERS 8u
+/* Signatures a second for one channel: several times what one core can shake hands. */
+#define LIMIT_SIGNATURES 10000u
 
 struct keys_peer {
 	struct keys_room *room;
