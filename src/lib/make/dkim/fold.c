@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/make/dkim/fold.h"
 
+#include "lib/base/own.h"
+
 #define WIDTH ((size_t)76)
 #define TAB ((size_t)8)
 
-static void
-new_line(struct fold *f)
+void
+fold_line(struct fold *f)
 {
 	buf_add(f->b, S("\r\n\t"));
 	f->col = TAB;
@@ -23,13 +25,51 @@ void
 fold_word(struct fold *f, struct slice word, bool space)
 {
 	if (f->col + word.n + space > WIDTH && f->col > TAB) {
-		new_line(f);
+		fold_line(f);
 	} else if (space) {
 		buf_byte(f->b, ' ');
 		f->col++;
 	}
 	buf_add(f->b, word);
 	f->col += word.n;
+}
+
+void
+fold_pair(struct fold *f, struct slice tag, struct slice value)
+{
+	own(buf_t) word = { .max = 512 };
+
+	buf_add(&word, tag);
+	buf_add(&word, value);
+	if (!buf_byte(&word, ';'))
+		f->b->bad = true;
+	fold_word(f, buf_slice(&word), true);
+}
+
+void
+fold_number(struct fold *f, struct slice tag, uint64_t value)
+{
+	own(buf_t) digits = { .max = 32 };
+
+	buf_u64(&digits, value);
+	fold_pair(f, tag, buf_slice(&digits));
+}
+
+void
+fold_names(struct fold *f, const struct slice *names, size_t n)
+{
+	own(buf_t) word = { .max = 512 };
+
+	if (n == 0)
+		fold_word(f, S("h=;"), true);
+	for (size_t i = 0; i < n; i++) {
+		buf_reset(&word);
+		buf_add(&word, i == 0 ? S("h=") : S(""));
+		buf_add(&word, names[i]);
+		if (!buf_byte(&word, i + 1 == n ? ';' : ':'))
+			f->b->bad = true;
+		fold_word(f, buf_slice(&word), i == 0);
+	}
 }
 
 void
@@ -40,7 +80,7 @@ fold_text(struct fold *f, struct slice text)
 		struct slice now = slice_head(text, room);
 
 		if (now.n == 0) {
-			new_line(f);
+			fold_line(f);
 			continue;
 		}
 		buf_add(f->b, now);

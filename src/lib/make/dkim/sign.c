@@ -125,42 +125,6 @@ struct job {
 	struct arena *a;
 };
 
-static void
-write_number(struct fold *f, struct slice tag, uint64_t v)
-{
-	own(buf_t) word = { .max = 64 };
-
-	buf_add(&word, tag);
-	buf_u64(&word, v);
-	buf_byte(&word, ';');
-	fold_word(f, buf_slice(&word), true);
-}
-
-static void
-write_pair(struct fold *f, struct slice tag, struct slice value)
-{
-	own(buf_t) word = { .max = 512 };
-
-	buf_add(&word, tag);
-	buf_add(&word, value);
-	buf_byte(&word, ';');
-	fold_word(f, buf_slice(&word), true);
-}
-
-static void
-write_names(struct fold *f, const struct slice *names, size_t n)
-{
-	own(buf_t) word = { .max = 512 };
-
-	for (size_t i = 0; i < n; i++) {
-		buf_reset(&word);
-		buf_add(&word, i == 0 ? S("h=") : S(""));
-		buf_add(&word, names[i]);
-		buf_byte(&word, i + 1 == n ? ';' : ':');
-		fold_word(f, buf_slice(&word), i == 0);
-	}
-}
-
 /* Everything up to and including "b=". */
 static void
 write_tags(const struct job *j, const struct dkim_signer *who, struct fold *f, struct buf *b)
@@ -170,15 +134,15 @@ write_tags(const struct job *j, const struct dkim_signer *who, struct fold *f, s
 	base64_encode(&bh, slice_of(j->body, sizeof j->body));
 	fold_begin(f, b, S("DKIM-Signature"));
 	fold_word(f, S("v=1;"), true);
-	write_pair(f, S("a="), dkim_alg_name(who->alg));
+	fold_pair(f, S("a="), dkim_alg_name(who->alg));
 	fold_word(f, S("c=relaxed/relaxed;"), true);
-	write_pair(f, S("d="), who->domain);
-	write_pair(f, S("s="), who->selector);
-	write_number(f, S("t="), j->rules->now);
+	fold_pair(f, S("d="), who->domain);
+	fold_pair(f, S("s="), who->selector);
+	fold_number(f, S("t="), j->rules->now);
 	if (j->rules->lifetime > 0)
-		write_number(f, S("x="), j->rules->now + j->rules->lifetime);
-	write_names(f, j->names, j->n_names);
-	write_pair(f, S("bh="), buf_slice(&bh));
+		fold_number(f, S("x="), j->rules->now + j->rules->lifetime);
+	fold_names(f, j->names, j->n_names);
+	fold_pair(f, S("bh="), buf_slice(&bh));
 	fold_word(f, S("b="), true);
 }
 

@@ -80,7 +80,7 @@ read_version(struct job *j)
 	const struct slice *v;
 
 	if (j->kind != DKIM_SIGNATURE) {
-		/* RFC 8617 4.1.2: there is no v= in ARC; it "MUST be ignored" in no text, so it fails */
+		/* RFC 8617 4.1.2, 4.1.3 define no version; a signer of some other one is not known */
 		if (dkim_tags_find(&j->tags, S("v")) != NULL)
 			defect(j->out, DKIM_FIELD_TAG, false);
 		return;
@@ -249,7 +249,8 @@ read_h(struct job *j)
 	bool more = true, from = false;
 	size_t n = 0, colons = 0;
 
-	if (v == NULL)
+	/* an AMS may sign no field at all, nor need it sign From (RFC 8617 4.1.2) */
+	if (v == NULL || (v->n == 0 && j->kind == DKIM_ARC_MESSAGE))
 		return;
 	for (size_t i = 0; i < v->n; i++)
 		colons += slice_at(*v, i) == ':';
@@ -274,7 +275,7 @@ read_h(struct job *j)
 	}
 	j->out->h = h;
 	j->out->n_h = n;
-	if (!from)
+	if (!from && j->kind == DKIM_SIGNATURE)
 		defect(j->out, DKIM_H_NO_FROM, false);
 }
 

@@ -61,6 +61,11 @@
 	X(DKIM_SIGNATURE_BAD, "signature did not verify")                                          \
 	X(DKIM_SHA1, "rsa-sha1 is historic")                                                       \
 	X(DKIM_FROM_EXTRA, "a From field is not signed")                                           \
+	X(ARC_MANY, "more than 50 ARC sets")                                                       \
+	X(ARC_INCOMPLETE, "an ARC set is incomplete or doubled")                                   \
+	X(ARC_BAD_AAR, "ARC-Authentication-Results without its instance")                          \
+	X(ARC_BAD_ORDER, "cv= does not fit its place in the chain")                                \
+	X(ARC_FAILED_BEFORE, "the chain was sealed as failed")                                     \
 	X(DKIM_LIMIT, "over the limit of this server")
 
 enum dkim_why {

@@ -157,3 +157,13 @@ dkim_check_signature(const struct dkim_sig *sig, const struct dkim_keys *keys,
 	}
 	return why;
 }
+
+enum dkim_why
+dkim_check_times(const struct dkim_sig *s, uint64_t now, uint64_t skew)
+{
+	if (s->has_x && now > skew && now - skew > s->x)
+		return DKIM_EXPIRED;
+	if (s->has_t && s->t > skew && s->t - skew > now)
+		return DKIM_FUTURE;
+	return DKIM_OK;
+}

@@ -58,6 +58,9 @@ struct dkim_hash {
 enum dkim_why dkim_check_signature(const struct dkim_sig *sig, const struct dkim_keys *keys,
     const struct dkim_hash *hash, size_t *bits, const struct dkim_keyrec **used);
 
+/* t= and x= against a time: DKIM_OK, DKIM_EXPIRED or DKIM_FUTURE. */
+enum dkim_why dkim_check_times(const struct dkim_sig *s, uint64_t now, uint64_t skew);
+
 enum digest_kind dkim_hash_kind(enum dkim_alg alg);
 
 /* A sink of lib/parse/dkim/canon.h: ctx is a struct digest. */

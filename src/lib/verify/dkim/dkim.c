@@ -76,18 +76,6 @@ check_names(struct job *j, struct dkim_verdict *v, struct slice *selector)
 	return DKIM_OK;
 }
 
-static enum dkim_why
-check_times(const struct job *j, const struct dkim_sig *s)
-{
-	uint64_t now = j->rules->now, skew = j->rules->skew;
-
-	if (s->has_x && now > skew && now - skew > s->x)
-		return DKIM_EXPIRED;
-	if (s->has_t && s->t > skew && s->t - skew > now)
-		return DKIM_FUTURE;
-	return DKIM_OK;
-}
-
 /* t=s of the key (RFC 6376 3.6.1). */
 static bool
 strict_violated(const struct dkim_verdict *v, const struct dkim_keyrec *key)
@@ -163,7 +151,7 @@ verify_one(struct job *j, const struct dkim_field *f, struct dkim_verdict *v)
 		return true;
 	}
 	if (defect == DKIM_OK)
-		defect = why != DKIM_OK ? why : check_times(j, &v->sig);
+		defect = why != DKIM_OK ? why : dkim_check_times(&v->sig, j->rules->now, j->rules->skew);
 	if (!dkim_keys_get(j->dns, v->domain, selector, j->a, &keys, &why)) {
 		judge(v, why == DKIM_DNS_TEMP ? DKIM_RESULT_TEMPERROR : DKIM_RESULT_PERMERROR,
 		    defect == DKIM_OK || why == DKIM_DNS_TEMP ? why : defect);
