@@ -121,6 +121,73 @@ spool_run(const char *dir, size_t size, size_t batch, size_t n)
 	free(id);
 }
 
+static void
+mailbox_run(const char *dir, size_t size, size_t each, size_t n)
+{
+	struct mailbox *m;
+	char path[512], what[80];
+	uint8_t *p = malloc(size);
+	struct mailbox_input in = { .fd = -1, .prefix = S("Return-Path: <alice@example.org>\r\n"
+	    "Delivered-To: bob@example.test\r\n") };
+	uint64_t inbox;
+	uint32_t uid = 0;
+	bool fresh;
+
+	(void)snprintf(path, sizeof path, "%s/mailbox-%zu-%zu.db", dir, size, each);
+	must(mailbox_open(path, 1, 1700000000000000, &m), "open");
+	must(mailbox_use_id(m, MAILBOX_INBOX, &inbox), "inbox");
+	start();
+	for (size_t i = 0; i < n; i++) {
+		if (i % 16 == 0)
+			in.content = mail(p, size);
+		must(mailbox_deliver(m, (i + 1) << 10, i << 10, inbox, &in, &uid, &fresh),
+		    "deliver");
+		if (i % each == each - 1)
+			must(mailbox_flush(m), "flush");
+	}
+	(void)snprintf(what, sizeof what, "mailbox deliver %zu B, flush every %zu", size, each);
+	stop(what, n);
+	start();
+	for (size_t i = 0; i < n; i += each) {
+		static struct mailbox_delivery d[100];
+
+		for (size_t k = 0; k < each; k++) {
+			if (k % 16 == 0)
+				in.content = mail(p, size);
+			d[k] = (struct mailbox_delivery){ .id = (n + i + k + 1) << 10,
+				.folder = inbox, .in = in };
+		}
+		must(mailbox_deliver_many(m, (n + i) << 10, d, each), "deliver");
+		must(mailbox_flush(m), "flush");
+		uid = d[each - 1].uid;
+	}
+	(void)snprintf(what, sizeof what, "mailbox deliver %zu B, %zu at a time", size, each);
+	stop(what, n);
+	start();
+	for (uint32_t i = 1; i <= uid; i++) {
+		struct mailbox_content c;
+
+		must(mailbox_content(m, inbox, i, &c), "content");
+		mailbox_content_free(&c);
+	}
+	stop("mailbox content, whole, hash checked", uid);
+	start();
+	for (int i = 0; i < 20; i++) {
+		struct mailbox_snapshot s;
+
+		must(mailbox_snapshot(m, inbox, 0, 0, &s), "snapshot");
+		mailbox_snapshot_free(&s);
+	}
+	stop("mailbox snapshot, per message", (size_t)uid * 20);
+	start();
+	in.content = mail(p, size);
+	for (size_t i = 0; i < 200; i++)
+		must(mailbox_append(m, inbox, &in, &uid), "append");
+	stop("mailbox append, durable", 200);
+	mailbox_close(&m);
+	free(p);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -137,5 +204,8 @@ main(int argc, char **argv)
 	spool_run(argv[1], 4096, 20, 40000);
 	spool_run(argv[1], 4096, 100, 40000);
 	spool_run(argv[1], 65536, 20, 4000);
+	mailbox_run(argv[1], 4096, 1, 2000);
+	mailbox_run(argv[1], 4096, 20, 20000);
+	mailbox_run(argv[1], 65536, 20, 1000);
 	return 0;
 }

@@ -327,34 +327,33 @@ db_commit(struct db *d)
 }
 
 enum store_err
-db_sync(struct db *d)
+db_sync(const struct db *d)
 {
-	int rc;
+	return d->wal->pMethods->xSync(d->wal, SQLITE_SYNC_NORMAL) == SQLITE_OK ? STORE_OK :
+	    STORE_IO;
+}
 
-	if (d->broken)
-		return STORE_IO;
-	rc = d->wal->pMethods->xSync(d->wal, SQLITE_SYNC_NORMAL);
-	if (rc != SQLITE_OK) {
-		d->broken = true;
-		return STORE_IO;
-	}
-	return STORE_OK;
+void
+db_broke(struct db *d)
+{
+	d->broken = true;
 }
 
 enum store_err
 db_flush(struct db *d)
 {
 	uint64_t had = d->commits;
-	enum store_err e;
 
 	if (d->broken)
 		return STORE_IO;
 	if (d->flushed == had)
 		return STORE_OK;
-	e = db_sync(d);
-	if (e == STORE_OK)
-		d->flushed = had;
-	return e;
+	if (db_sync(d) != STORE_OK) {
+		db_broke(d);
+		return STORE_IO;
+	}
+	d->flushed = had;
+	return STORE_OK;
 }
 
 sqlite3_stmt *

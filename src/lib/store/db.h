@@ -71,9 +71,11 @@ enum store_err db_fail(struct db *d, enum store_err e);
 /* Everything committed so far is on the disk when it returns STORE_OK: nothing to do in durable mode
  * or when nothing is new, one flush of the WAL otherwise. */
 enum store_err db_flush(struct db *d);
-/* The flush alone: syncs the WAL file. May run in one thread while another uses d; the caller keeps
- * the count of what it covers. Does not touch d except d->broken on failure. */
-enum store_err db_sync(struct db *d);
+/* The flush alone: syncs the WAL file. May run in one thread while another uses d, of which it reads
+ * only what never changes; the caller keeps the count of what it covers, and on failure calls
+ * db_broke() (under its lock), which makes the handle fail for ever. */
+enum store_err db_sync(const struct db *d);
+void db_broke(struct db *d);
 
 /* Before reading outside a transaction: forgets the error of an earlier reading. */
 enum store_err db_read(struct db *d);

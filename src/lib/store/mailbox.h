@@ -91,15 +91,16 @@ enum store_err mailbox_folder_find(struct mailbox *m, struct slice name, struct 
     struct mailbox_folder *out);
 enum store_err mailbox_folder_get(struct mailbox *m, uint64_t folder, struct arena *a,
     struct mailbox_folder *out);
-enum store_err mailbox_folder_by_use(struct mailbox *m, enum mailbox_use use, struct arena *a,
-    struct mailbox_folder *out);
+/* Only the id, by name or by use: does not flush, for deliveries. A noselect folder is STORE_NONE. */
+enum store_err mailbox_folder_id(struct mailbox *m, struct slice name, uint64_t *id);
+enum store_err mailbox_use_id(struct mailbox *m, enum mailbox_use use, uint64_t *id);
 /* All durable. Create makes missing parents too (RFC 3501 6.3.3) and turns a noselect folder into a
  * real one. STORE_EXISTS, STORE_REFUSED (name). */
 enum store_err mailbox_create(struct mailbox *m, struct slice name, uint64_t *id);
 /* With children it becomes noselect and loses its messages; INBOX is refused. A noselect folder with
  * children is STORE_REFUSED. */
 enum store_err mailbox_delete(struct mailbox *m, struct slice name);
-/* With all its children; missing parents of the new name are made. INBOX: its messages move to the new
+/* With all its children; subscriptions stay; missing parents of the new name are made. INBOX: its messages move to the new
  * folder and INBOX stays, empty (RFC 3501 6.3.5). STORE_NONE, STORE_EXISTS, STORE_REFUSED. */
 enum store_err mailbox_rename(struct mailbox *m, struct slice from, struct slice to);
 /* Subscriptions are names: one may be kept for a folder that is gone (RFC 3501 6.3.6). Unsubscribing
@@ -136,6 +137,19 @@ enum store_err mailbox_append(struct mailbox *m, uint64_t folder, const struct m
  * the first time (0 when unknown by now). Not durable: mailbox_flush() before it is reported. */
 enum store_err mailbox_deliver(struct mailbox *m, uint64_t delivery, uint64_t floor,
     uint64_t folder, const struct mailbox_input *in, uint32_t *uid, bool *fresh);
+
+/* Many deliveries in one transaction, which costs half of as many single ones. Each d[i] gets its own
+ * err: STORE_NONE and STORE_LIMIT concern that one alone; the answer is the error of all, when nothing
+ * was delivered. Not durable, as above. */
+struct mailbox_delivery {
+	uint64_t id, folder;
+	struct mailbox_input in;
+	enum store_err err;
+	uint32_t uid;
+	bool fresh;
+};
+enum store_err mailbox_deliver_many(struct mailbox *m, uint64_t floor, struct mailbox_delivery *d,
+    size_t n);
 
 /* ---- looking ---- */
 

@@ -65,6 +65,13 @@ drop_dir(void **state)
 	return rmdir(dir_name);
 }
 
+/* How often a random test is repeated: ten times as often with TORTURE set (./check --torture). */
+__attribute__((unused)) static unsigned
+rounds(unsigned n)
+{
+	return secure_getenv("TORTURE") != NULL ? 10 * n : n;
+}
+
 static uint64_t rng_state = 0x9e3779b97f4a7c15u;
 
 __attribute__((unused)) static uint64_t
