@@ -146,6 +146,8 @@ check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 	    !text(cfg, "certificate", c->certificate, sizeof c->certificate) ||
 	    !text(cfg, "key", c->key, sizeof c->key) || !numbers(cfg, c))
 		return false;
+	if (strlen(c->run_dir) > 90) /* the path of a local socket ends at 107 bytes */
+		return complain(errors, path, "run_dir is over 90 bytes long", c->run_dir);
 	if (!config_hostname_ok(slice_z(c->hostname)))
 		return complain(errors, path, "hostname is no full host name", c->hostname);
 	for (unsigned i = 0; i < cfg_size(cfg, "listen"); i++)

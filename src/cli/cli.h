@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ * The command line: one table of "noun verb", one file per noun. Exit status is a sysexits value. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/base/own.h"
+#include "lib/config/config.h"
+#include "lib/ipc/ipc.h"
+
+#define CONFIG_DEFAULT "/etc/postern/postern.conf"
+#define ANSWER_MS 30000u /* a busy server answers within this, or the command says so */
+
+struct cli {
+	const char *config_path;
+	struct config config; /* filled by cli_config() */
+	bool json, quiet;
+	int argc;	/* what follows "noun verb" */
+	char **argv;
+	struct arena *arena;
+};
+
+struct command {
+	const char *noun, *verb; /* verb "" for a noun that is a command itself */
+	const char *args;	 /* for usage and man page */
+	const char *help;
+	const char *options;	 /* space-separated, for completion */
+	int (*run)(struct cli *c);
+};
+
+extern const struct command commands[]; /* ends with a row without a noun */
+
+/* Reads the configuration file; exits with EX_CONFIG and its errors. */
+void cli_config(struct cli *c);
+/* A connection that speaks cli_<room> with that room; exits when the server does not run. room
+ * NULL: with warden itself. */
+struct ipc_client *cli_connect(struct cli *c, const char *room);
+/* The same for somebody who can do without: -1 in *status instead of an exit. */
+int cli_control(struct cli *c);
+uint64_t cli_deadline(void);
+/* The end of a command that the server did not answer. Exits. */
+_Noreturn void cli_no_answer(enum ipc_status st);
+/* "postern: what: detail" on stderr; gives status back. */
+int cli_fail(int status, const char *what, const char *detail);
+/* Takes "--name VALUE" or "--name" (value NULL) out of the arguments; false when it is not there. */
+bool cli_option(struct cli *c, const char *name, const char **value);
+/* Exactly n arguments have to be left; false after saying so. */
+bool cli_args(struct cli *c, int n, const char *usage);
+
+/* ---- tables: aligned columns for people, an array of objects for programs ---------------------- */
+
+/* rows is an array of objects; columns ends with NULL. Frees rows. */
+void table_print(const struct cli *c, json_t *rows, const char *const *columns);
+/* Bytes from anywhere as a JSON string: what is not printable becomes \xNN. */
+json_t *json_of(struct slice s);
+/* "2026-11-22T17:00:00Z", or null for 0. */
+json_t *json_time(int64_t us);
+/* Sets key and gives rows back. */
+void row_set(json_t *row, const char *key, json_t *value);
+
+/* The commands */
+int cmd_start(struct cli *c);
+int cmd_stop(struct cli *c);
+int cmd_reload(struct cli *c);
+int cmd_status(struct cli *c);
+int cmd_drill(struct cli *c);
+int cmd_config_check(struct cli *c);
+int cmd_account_add(struct cli *c);
+int cmd_account_list(struct cli *c);
+int cmd_account_passwd(struct cli *c);
+int cmd_account_disable(struct cli *c);
+int cmd_account_enable(struct cli *c);
+int cmd_account_delete(struct cli *c);
+int cmd_alias_add(struct cli *c);
+int cmd_alias_list(struct cli *c);
+int cmd_alias_delete(struct cli *c);
+int cmd_domain_add(struct cli *c);
+int cmd_domain_list(struct cli *c);
+int cmd_domain_delete(struct cli *c);
+int cmd_domain_dns(struct cli *c);
+int cmd_queue_list(struct cli *c);
+int cmd_queue_show(struct cli *c);
+int cmd_log(struct cli *c);
+int cmd_explain(struct cli *c);
+int cmd_completion(struct cli *c);
+int cmd_help(struct cli *c);

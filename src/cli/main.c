@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT
+ * postern: the table of commands and how one is found. */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "cli/cli.h"
+#include "lib/clock/clock.h"
+#include "lib/proc/drill.h"
+
+const struct command commands[] = {
+	{ "start", "", "[--foreground]", "start the server and wait until it is ready", "--foreground", cmd_start },
+	{ "stop", "", "", "stop the server", "", cmd_stop },
+	{ "reload", "", "", "read the configuration again", "", cmd_reload },
+	{ "status", "", "", "rooms, ports and counters", "", cmd_status },
+	{ "account", "add", "ADDRESS [--random | --password-stdin]", "add an account", "--random --password-stdin",
+	    cmd_account_add },
+	{ "account", "list", "", "all accounts", "", cmd_account_list },
+	{ "account", "passwd", "ADDRESS [--random | --password-stdin]", "set a new password and end all sessions",
+	    "--random --password-stdin", cmd_account_passwd },
+	{ "account", "disable", "ADDRESS", "no login and no mail, nothing is deleted", "", cmd_account_disable },
+	{ "account", "enable", "ADDRESS", "the opposite of disable", "", cmd_account_enable },
+	{ "account", "delete", "ADDRESS", "delete an account; its mail is set aside", "", cmd_account_delete },
+	{ "alias", "add", "ADDRESS TARGET", "mail for ADDRESS goes to TARGET (too)", "", cmd_alias_add },
+	{ "alias", "list", "", "all aliases", "", cmd_alias_list },
+	{ "alias", "delete", "ADDRESS TARGET", "delete an alias", "", cmd_alias_delete },
+	{ "domain", "add", "DOMAIN", "receive mail for a domain", "", cmd_domain_add },
+	{ "domain", "list", "", "all domains", "", cmd_domain_list },
+	{ "domain", "delete", "DOMAIN", "no longer receive mail for a domain", "", cmd_domain_delete },
+	{ "domain", "dns", "DOMAIN [--ip ADDRESS]...", "the DNS records to publish", "--ip", cmd_domain_dns },
+	{ "queue", "list", "", "messages that are on their way", "", cmd_queue_list },
+	{ "queue", "show", "ID", "one message and its recipients", "", cmd_queue_show },
+	{ "log", "", "[--follow] [--since DURATION] [--session ID] [--account ADDRESS] [--kind NAME] [--last N]",
+	    "the event log", "--follow --since --session --account --kind --last", cmd_log },
+	{ "explain", "", "ID", "what happened to a session or message, step by step", "", cmd_explain },
+	{ "config", "check", "", "read the configuration and say what is wrong with it", "", cmd_config_check },
+	{ "completion", "", "", "print the completion for bash", "", cmd_completion },
+	{ "help", "", "", "this list", "", cmd_help },
+	{ "drill", "", "", "drill builds only: try what must be denied, room by room", "",
+	    DRILL_BUILD ? cmd_drill : NULL },
+	{ NULL, NULL, NULL, NULL, NULL, NULL },
+};
+
+int
+cli_fail(int status, const char *what, const char *detail)
+{
+	(void)fprintf(stderr, "postern: %s%s%s\n", what, detail[0] == '\0' ? "" : ": ", detail);
+	return status;
+}
+
+bool
+cli_option(struct cli *c, const char *name, const char **value)
+{
+	for (int i = 0; i < c->argc; i++) {
+		int take = value == NULL ? 1 : 2;
+
+		if (!slice_eq(slice_z(c->argv[i]), slice_z(name)) || i + take > c->argc)
+			continue;
+		if (value != NULL)
+			*value = c->argv[i + 1];
+		for (int k = i + take; k < c->argc; k++)
+			c->argv[k - take] = c->argv[k];
+		c->argc -= take;
+		return true;
+	}
+	return false;
+}
+
+bool
+cli_args(struct cli *c, int n, const char *usage)
+{
+	if (c->argc == n)
+		return true;
+	(void)fprintf(stderr, "usage: postern %s\n", usage);
+	return false;
+}
+
+int
+cmd_help(struct cli *c)
+{
+	(void)c;
+	(void)printf("usage: postern [--config FILE] [--json] [--quiet] COMMAND\n\n");
+	for (const struct command *k = commands; k->noun != NULL; k++) {
+		char line[160];
+
+		if (k->run == NULL)
+			continue;
+		(void)snprintf(line, sizeof line, "%s%s%s %s", k->noun, k->verb[0] == '\0' ? "" : " ", k->verb, k->args);
+		if (strlen(line) > 44)
+			(void)printf("  %s\n  %-44s  %s\n", line, "", k->help);
+		else
+			(void)printf("  %-44s  %s\n", line, k->help);
+	}
+	(void)printf("\nExit status: sysexits(3). Manual: postern(1), postern.conf(5).\n");
+	return EX_OK;
+}
+
+/* bash knows nothing of Postern but this text, made from the table above. */
+int
+cmd_completion(struct cli *c)
+{
+	const char *last = "";
+
+	(void)c;
+	(void)printf("# bash completion for postern(1), printed by \"postern completion\"\n_postern() {\n"
+		     "\tlocal cur=${COMP_WORDS[COMP_CWORD]} i words=()\n"
+		     "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n\t\tcase ${COMP_WORDS[i]} in\n"
+		     "\t\t--config) ((i++)) ;;\n\t\t-*) ;;\n\t\t*) words+=(\"${COMP_WORDS[i]}\") ;;\n\t\tesac\n\tdone\n"
+		     "\tcase \"${words[*]}\" in\n\t'') COMPREPLY=($(compgen -W '--config --json --quiet");
+	for (const struct command *k = commands; k->noun != NULL; k++) {
+		if (k->run != NULL && strcmp(k->noun, last) != 0)
+			(void)printf(" %s", k->noun);
+		last = k->noun;
+	}
+	(void)printf("' -- \"$cur\")) ;;\n");
+	last = "";
+	for (const struct command *k = commands; k->noun != NULL; k++) {
+		if (k->verb[0] != '\0' && strcmp(k->noun, last) != 0) {
+			(void)printf("\t%s) COMPREPLY=($(compgen -W '", k->noun);
+			for (const struct command *v = commands; v->noun != NULL; v++)
+				if (strcmp(v->noun, k->noun) == 0)
+					(void)printf("%s ", v->verb);
+			(void)printf("' -- \"$cur\")) ;;\n");
+		}
+		last = k->noun;
+		if (k->options[0] != '\0')
+			(void)printf("\t'%s%s%s'*) COMPREPLY=($(compgen -W '%s' -- \"$cur\")) ;;\n", k->noun,
+			    k->verb[0] == '\0' ? "" : " ", k->verb, k->options);
+	}
+	(void)printf("\tesac\n}\ncomplete -F _postern postern\n");
+	return EX_OK;
+}
+
+static const struct command *
+find(struct cli *c)
+{
+	for (const struct command *k = commands; k->noun != NULL; k++) {
+		int words = k->verb[0] == '\0' ? 1 : 2;
+
+		if (k->run == NULL || c->argc < words || strcmp(k->noun, c->argv[0]) != 0)
+			continue;
+		if (words == 2 && strcmp(k->verb, c->argv[1]) != 0)
+			continue;
+		c->argc -= words;
+		for (int i = 0; i < c->argc; i++)
+			c->argv[i] = c->argv[i + words];
+		return k;
+	}
+	return NULL;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct cli c = { .config_path = CONFIG_DEFAULT };
+	const struct command *k;
+	int status;
+
+	c.argc = argc - 1;
+	c.argv = argc > 0 ? &argv[1] : argv;
+	c.json = cli_option(&c, "--json", NULL);
+	c.quiet = cli_option(&c, "--quiet", NULL);
+	(void)cli_option(&c, "--config", &c.config_path);
+	if (cli_option(&c, "--help", NULL) || cli_option(&c, "-h", NULL) || c.argc <= 0)
+		return cmd_help(&c), argc <= 1 ? EX_USAGE : EX_OK;
+	if (cli_option(&c, "--version", NULL))
+		return printf("postern %s\n", PN_VERSION), EX_OK;
+	k = find(&c);
+	if (k == NULL)
+		return cli_fail(EX_USAGE, c.argv[0], "no such command; \"postern help\" lists them");
+	c.arena = arena_new("cli", 64 * LIMIT_ARENA_MESSAGE);
+	status = k->run(&c);
+	arena_free(&c.arena);
+	return status;
+}
