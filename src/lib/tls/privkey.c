@@ -12,6 +12,7 @@
 
 struct privkey {
 	EVP_PKEY *pkey;
+	EVP_PKEY_CTX *ctx[TLS_ED25519]; /* one for each alg before it, made once: half of the time */
 	int kind; /* EVP_PKEY_EC, _RSA or _ED25519 */
 	size_t size;
 };
@@ -83,6 +84,8 @@ privkey_free(struct privkey **k)
 {
 	if (*k == NULL)
 		return;
+	for (size_t i = 0; i < TLS_ED25519; i++)
+		EVP_PKEY_CTX_free((*k)->ctx[i]);
 	EVP_PKEY_free((*k)->pkey); /* its numbers are BN_clear_free()d */
 	OPENSSL_clear_free(*k, sizeof **k);
 	*k = NULL;
@@ -170,24 +173,38 @@ privkey_fits(const struct privkey *k, enum tls_alg alg, struct slice digest)
 	return false;
 }
 
-/* EVP_PKEY_sign() with the padding that alg asks for; the signature's length or 0. */
-static size_t
-sign_digest(EVP_PKEY_CTX *ctx, enum tls_alg alg, struct slice digest, uint8_t *out, size_t room)
+/* Ready to sign digests for alg with its padding; NULL where the library fails. */
+static EVP_PKEY_CTX *
+context(struct privkey *k, enum tls_alg alg)
 {
 	const EVP_MD *md = alg == TLS_RSA_SHA256 ? EVP_sha256()
 	    : alg == TLS_RSA_SHA384		 ? EVP_sha384()
 	    : alg == TLS_RSA_SHA512		 ? EVP_sha512()
 						 : NULL;
+	EVP_PKEY_CTX *ctx;
+
+	if (k->ctx[alg] != NULL)
+		return k->ctx[alg];
+	ctx = EVP_PKEY_CTX_new(k->pkey, NULL);
+	if (ctx == NULL || EVP_PKEY_sign_init(ctx) != 1 ||
+	    (alg == TLS_RSA_PSS && EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) != 1) ||
+	    (md != NULL && (EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) != 1 ||
+			       EVP_PKEY_CTX_set_signature_md(ctx, md) != 1))) {
+		EVP_PKEY_CTX_free(ctx);
+		return NULL;
+	}
+	k->ctx[alg] = ctx;
+	return ctx;
+}
+
+/* The signature's length or 0. */
+static size_t
+sign_digest(struct privkey *k, enum tls_alg alg, struct slice digest, uint8_t *out, size_t room)
+{
+	EVP_PKEY_CTX *ctx = context(k, alg);
 	size_t n = room;
 
-	if (EVP_PKEY_sign_init(ctx) != 1)
-		return 0;
-	if (alg == TLS_RSA_PSS && EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_NO_PADDING) != 1)
-		return 0;
-	if (md != NULL && (EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) != 1 ||
-			      EVP_PKEY_CTX_set_signature_md(ctx, md) != 1))
-		return 0;
-	return EVP_PKEY_sign(ctx, out, &n, digest.p, digest.n) == 1 ? n : 0;
+	return ctx != NULL && EVP_PKEY_sign(ctx, out, &n, digest.p, digest.n) == 1 ? n : 0;
 }
 
 static size_t
@@ -206,19 +223,12 @@ bool
 privkey_sign(struct privkey *k, enum tls_alg alg, struct slice digest, struct buf *sig)
 {
 	uint8_t out[TLS_SIGN_MAX];
-	size_t n = 0;
+	size_t n;
 
 	if (!privkey_fits(k, alg, digest))
 		return false;
-	if (alg == TLS_ED25519) {
-		n = sign_ed25519(k->pkey, digest, out, sizeof out);
-	} else {
-		EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(k->pkey, NULL);
-
-		if (ctx != NULL)
-			n = sign_digest(ctx, alg, digest, out, sizeof out);
-		EVP_PKEY_CTX_free(ctx);
-	}
+	n = alg == TLS_ED25519 ? sign_ed25519(k->pkey, digest, out, sizeof out)
+			       : sign_digest(k, alg, digest, out, sizeof out);
 	ERR_clear_error();
 	return n > 0 && buf_add(sig, slice_of(out, n));
 }
