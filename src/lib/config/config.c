@@ -17,7 +17,7 @@ static const char *const LISTENERS[] = { "smtp", "submission", "submissions", "i
 /* libconfuse's error function has no argument of its own. */
 static _Thread_local struct buf *collected;
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 on_error(cfg_t *cfg, const char *fmt, va_list ap)
 {
 	char text[512];

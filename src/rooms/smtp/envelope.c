@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT
+ * MAIL (RFC 5321 section 4.1.1.2) and RCPT (section 4.1.1.3). */
+#include "lib/clock/clock.h"
+#include "lib/make/addr.h"
+#include "rooms/smtp/session.h"
+
+/* Room that one recipient takes in smtp_queue.accept besides its two addresses. */
+#define RCPT_FIXED ((size_t)8)
+#define RCPTS_MOST (LIMIT_IPC - 2048)
+
+/* What the parser found wrong, as a reply. bad_address is the enhanced code for this verb. */
+static void
+syntax(struct smtp_session *s, enum smtp_syntax st, enum addr_status why, const char *bad_address)
+{
+	switch (st) {
+	case SMTP_SYNTAX_PARAM_UNKNOWN:
+		smtp_error(s, 555, "5.5.4", "unknown parameter");
+		return;
+	case SMTP_SYNTAX_SIZE:
+		smtp_error(s, 552, "5.3.4", "too big");
+		return;
+	case SMTP_SYNTAX_ADDRESS:
+		if (why == ADDR_NOT_ASCII)
+			smtp_error(s, 553, "5.6.7", "addresses are ASCII here");
+		else if (why == ADDR_ROUTE)
+			smtp_error(s, 553, "5.7.1", "source routes are not taken");
+		else
+			smtp_error(s, 501, bad_address, "not an address");
+		return;
+	default:
+		smtp_error(s, 501, "5.5.4", "syntax");
+		return;
+	}
+}
+
+/* addr_write() into the arena. */
+static bool
+write_address(struct arena *a, const struct addr *ad, struct slice *out)
+{
+	struct buf b;
+	bool ok;
+
+	buf_init(&b, 2 * LIMIT_SMTP_ADDRESS);
+	ok = addr_write(&b, ad->local, ad->domain) && b.n <= LIMIT_SMTP_ADDRESS &&
+	    arena_copy(a, buf_slice(&b), out);
+	buf_free(&b);
+	return ok;
+}
+
+/* May the account that is logged in write as sender? (U-009..012, RFC 6409 section 6.1) */
+static bool
+sender_permitted(struct smtp_session *s, struct arena *a, struct slice sender)
+{
+	struct smtp_auth_owns in = { .account = s->account_id, .address = sender };
+	struct smtp_auth_owns_answer out;
+
+	if (!s->conf->submission || sender.n == 0 || slice_ieq(sender, buf_slice(&s->account)))
+		return true;
+	if (s->back->owns(s->back->ctx, &in, clock_mono_ms() + SMTP_ASK_MS, a, &out) != IPC_OK) {
+		smtp_refuse(s, "mail", sender, 451, "4.3.0", "try later");
+		return false;
+	}
+	if (!out.owns)
+		smtp_refuse(s, "mail", sender, 553, "5.7.1", "not an address of this account");
+	return out.owns;
+}
+
+void
+smtp_mail(struct smtp_session *s, const struct smtp_command *cmd)
+{
+	enum addr_status why = ADDR_OK;
+	struct txn t = { 0 };
+	struct smtp_mail m;
+	enum smtp_syntax st;
+
+	if (s->txn.arena != NULL) {
+		smtp_error(s, 503, "5.5.1", "one MAIL at a time");
+		return;
+	}
+	t.arena = arena_new("transaction", LIMIT_ARENA_MESSAGE);
+	st = smtp_mail_parse(cmd->args, s->conf->submission, t.arena, &m, &why);
+	if (st != SMTP_SYNTAX_OK) {
+		syntax(s, st, why, "5.1.7");
+	} else if (m.size > s->conf->max_size) {
+		smtp_error(s, 552, "5.3.4", "too big");
+	} else if (!m.from.null && !write_address(t.arena, &m.from, &t.sender)) {
+		smtp_error(s, 501, "5.1.7", "address too long");
+	} else if (sender_permitted(s, t.arena, t.sender)) {
+		struct session_text id = session_text(s->peer.session);
+		struct buf text;
+
+		t.body_8bit = m.body_8bit;
+		buf_init(&text, sizeof t.queue_id);
+		(void)buf_add(&text, slice_z(id.z));
+		(void)buf_byte(&text, '.');
+		(void)buf_u64(&text, ++s->transactions);
+		(void)buf_byte(&text, 0);
+		PN_ASSERT(!text.bad);
+		memcpy(t.queue_id, text.p, text.n);
+		buf_free(&text);
+		s->txn = t;
+		smtp_reply(s, 250, "2.1.0", "ok");
+		return;
+	}
+	arena_free(&t.arena);
+}
+
+static bool
+is_there(const struct txn *t, uint32_t account, struct slice address)
+{
+	for (size_t i = 0; i < t->n_rcpts; i++)
+		if (t->rcpts[i].account == account &&
+		    (account != 0 || slice_eq(t->rcpts[i].address, address)))
+			return true;
+	return false;
+}
+
+/* Adds one target; false when the transaction is full. */
+static bool
+add_target(struct txn *t, uint32_t account, struct slice address, struct slice original)
+{
+	size_t bytes = t->rcpt_bytes + RCPT_FIXED + address.n + original.n;
+	struct slice copy;
+
+	if (is_there(t, account, address))
+		return true;
+	if (t->n_rcpts == LIMIT_SMTP_RCPTS || bytes > RCPTS_MOST)
+		return false;
+	if (t->n_rcpts == t->cap_rcpts) {
+		size_t cap = t->cap_rcpts == 0 ? 4 : t->cap_rcpts * 2;
+		struct smtp_queue_rcpt *more = ARENA_ARRAY(t->arena, cap, struct smtp_queue_rcpt);
+
+		if (more == NULL)
+			return false;
+		if (t->n_rcpts > 0)
+			memcpy(more, t->rcpts, t->n_rcpts * sizeof *more);
+		t->rcpts = more;
+		t->cap_rcpts = cap;
+	}
+	if (!arena_copy(t->arena, address, &copy))
+		return false;
+	t->rcpt_bytes = bytes;
+	t->rcpts[t->n_rcpts++] = (struct smtp_queue_rcpt){ .address = copy,
+		.account = account,
+		.original = original };
+	return true;
+}
+
+/* All targets of one recipient, or none. */
+static bool
+add_targets(struct txn *t, const struct smtp_auth_rcpt_answer *out, struct slice address)
+{
+	size_t n = t->n_rcpts, bytes = t->rcpt_bytes;
+	bool first = n == 0;
+
+	for (size_t i = 0; i < out->n_targets; i++)
+		if (!add_target(t, out->targets[i].account, out->targets[i].address, address)) {
+			t->n_rcpts = n;
+			t->rcpt_bytes = bytes;
+			return false;
+		}
+	t->only_rcpt = first ? address : S("");
+	return true;
+}
+
+/* 550 5.1.1 in the session is what spares the world our bounces; who asks for too many that do not
+ * exist is harvesting (S-035). */
+static void
+unknown_user(struct smtp_session *s, struct slice address)
+{
+	if (++s->bad_rcpts < LIMIT_SMTP_BAD_RCPTS) {
+		smtp_refuse(s, "rcpt", address, 550, "5.1.1", "no such mailbox");
+		return;
+	}
+	SMTP_EVENT(s, EVENT_PROTOCOL_ABUSE, EF("what", S("harvest")), EF("address", address));
+	smtp_cut(s, 421, "4.7.0", "too many unknown recipients");
+}
+
+static void
+not_local(struct smtp_session *s, struct slice address)
+{
+	struct smtp_auth_target self = { .account = 0, .address = address };
+	struct smtp_auth_rcpt_answer out = { .targets = &self, .n_targets = 1 };
+
+	if (!s->conf->submission)
+		smtp_refuse(s, "rcpt", address, 550, "5.7.1", "no relaying");
+	else if (!s->conf->relay)
+		smtp_refuse(s, "rcpt", address, 550, "5.4.4", "no way out of this server is configured");
+	else if (!add_targets(&s->txn, &out, address))
+		smtp_refuse(s, "rcpt", address, 452, "4.5.3", "too many recipients");
+	else
+		smtp_reply(s, 250, "2.1.5", "ok");
+}
+
+/* The answer of auth as a reply. No answer is never an acceptance, and never a final refusal. */
+static void
+judge(struct smtp_session *s, struct slice address, const struct smtp_auth_rcpt_answer *out)
+{
+	switch (out->status) {
+	case SMTP_AUTH_RCPT_STATUS_OK:
+		if (out->n_targets == 0)
+			unknown_user(s, address);
+		else if (!add_targets(&s->txn, out, address))
+			smtp_refuse(s, "rcpt", address, 452, "4.5.3", "too many recipients");
+		else
+			smtp_reply(s, 250, "2.1.5", "ok");
+		return;
+	case SMTP_AUTH_RCPT_STATUS_UNKNOWN_USER:
+		unknown_user(s, address);
+		return;
+	case SMTP_AUTH_RCPT_STATUS_NOT_LOCAL:
+		not_local(s, address);
+		return;
+	case SMTP_AUTH_RCPT_STATUS_DISABLED:
+		smtp_refuse(s, "rcpt", address, 550, "5.2.1", "mailbox is disabled");
+		return;
+	default:
+		smtp_refuse(s, "rcpt", address, 451, "4.3.0", "try later");
+		return;
+	}
+}
+
+void
+smtp_rcpt(struct smtp_session *s, const struct smtp_command *cmd)
+{
+	struct arena_mark mark = arena_mark(s->txn.arena);
+	struct smtp_auth_rcpt_answer out;
+	enum addr_status why = ADDR_OK;
+	struct smtp_auth_rcpt in;
+	enum smtp_syntax st;
+	struct arena *answer;
+	struct addr ad;
+
+	if (s->txn.n_rcpts == LIMIT_SMTP_RCPTS) {
+		smtp_refuse(s, "rcpt", S(""), 452, "4.5.3", "too many recipients");
+		return;
+	}
+	st = smtp_rcpt_parse(cmd->args, s->txn.arena, &ad, &why);
+	if (st != SMTP_SYNTAX_OK) {
+		arena_rewind(s->txn.arena, mark);
+		syntax(s, st, why, "5.1.3");
+		return;
+	}
+	if (!write_address(s->txn.arena, &ad, &in.address)) {
+		smtp_refuse(s, "rcpt", S(""), 452, "4.5.3", "too many recipients");
+		return;
+	}
+	if (ad.local.n == 0) {
+		unknown_user(s, in.address);
+		return;
+	}
+	answer = arena_new("recipient", LIMIT_ARENA_SESSION);
+	if (s->back->rcpt(s->back->ctx, &in, clock_mono_ms() + SMTP_ASK_MS, answer, &out) == IPC_OK)
+		judge(s, in.address, &out);
+	else
+		smtp_refuse(s, "rcpt", in.address, 451, "4.3.0", "try later");
+	arena_free(&answer);
+}

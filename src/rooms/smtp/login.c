@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT
+ * AUTH PLAIN and LOGIN (RFC 4954). Whoever is unknown, disabled or wrong gets the same bytes (U-006);
+ * the answers hold passwords, which are wiped when the command ends. */
+#include "lib/base/own.h"
+#include "lib/clock/clock.h"
+#include "lib/parse/sasl/sasl.h"
+#include "rooms/smtp/session.h"
+
+static void
+failed(struct smtp_session *s, struct slice name, const char *why)
+{
+	struct buf ip;
+
+	buf_init(&ip, LIMIT_IP_TEXT);
+	(void)ip_put(&ip, &s->peer.ip);
+	SMTP_EVENT(s, EVENT_LOGIN_FAILED, EF("protocol", S("smtp")), EF("name", name),
+	    EF("ip", buf_slice(&ip)), EF("reason", slice_z(why)));
+	buf_free(&ip);
+	if (++s->bad_logins >= SMTP_BAD_LOGINS)
+		smtp_cut(s, 421, "4.7.0", "too many failed logins");
+	else
+		smtp_error(s, 535, "5.7.8", "name or password is wrong");
+}
+
+/* Sends a challenge and reads the answer. False after a reply that ends the command. */
+static bool
+challenge(struct smtp_session *s, const char *text, int64_t deadline, struct slice *line)
+{
+	enum stream_status st;
+
+	smtp_reply(s, 334, NULL, text);
+	if (s->over)
+		return false;
+	st = stream_line(&s->stream, LIMIT_SMTP_AUTH_LINE, deadline, line);
+	if (st == STREAM_OK)
+		return true;
+	if (st == STREAM_TOO_LONG || st == STREAM_BAD)
+		smtp_error(s, 500, "5.5.6", "not a SASL response");
+	else if (st == STREAM_TIMEOUT)
+		smtp_cut(s, 421, "4.4.2", "waited too long");
+	else
+		s->over = true;
+	return false;
+}
+
+/* True when what was decoded may be asked about; otherwise the reply was given. */
+static bool
+decoded(struct smtp_session *s, enum sasl_status st)
+{
+	if (st == SASL_CANCEL)
+		smtp_error(s, 501, "5.7.0", "cancelled");
+	else if (st == SASL_SYNTAX)
+		smtp_error(s, 501, "5.5.2", "not base64");
+	else if (st == SASL_REFUSE)
+		failed(s, S(""), "malformed");
+	return st == SASL_OK;
+}
+
+static bool
+plain(struct smtp_session *s, struct slice line, int64_t deadline, struct arena *a,
+    struct sasl_login *out)
+{
+	if (line.p == NULL && !challenge(s, "", deadline, &line))
+		return false;
+	return decoded(s, sasl_plain(line, a, out));
+}
+
+static bool
+login(struct smtp_session *s, struct slice line, int64_t deadline, struct arena *a,
+    struct sasl_login *out)
+{
+	if (line.p == NULL && !challenge(s, "VXNlcm5hbWU6", deadline, &line))
+		return false;
+	if (!decoded(s, sasl_login_name(line, a, &out->name)))
+		return false;
+	if (!challenge(s, "UGFzc3dvcmQ6", deadline, &line))
+		return false;
+	return decoded(s, sasl_login_password(line, a, &out->password));
+}
+
+static void
+ask(struct smtp_session *s, const struct sasl_login *who, struct arena *a)
+{
+	struct smtp_auth_login in = { .session = s->peer.session,
+		.peer_ip = slice_of(s->peer.ip.b, s->peer.ip.n),
+		.name = who->name,
+		.password = who->password };
+	struct smtp_auth_login_answer out;
+	enum ipc_status st =
+	    s->back->login(s->back->ctx, &in, clock_mono_ms() + 4 * SMTP_ASK_MS, a, &out);
+
+	if (st != IPC_OK || out.status == SMTP_AUTH_LOGIN_STATUS_TRY_LATER) {
+		SMTP_EVENT(s, EVENT_LOGIN_UNAVAILABLE, EF("protocol", S("smtp")), EF("name", who->name));
+		smtp_reply(s, 454, "4.7.0", "logins are not possible now, try later");
+		return;
+	}
+	if (out.status != SMTP_AUTH_LOGIN_STATUS_YES || out.account == 0) {
+		failed(s, who->name, out.status == SMTP_AUTH_LOGIN_STATUS_DISABLED ? "disabled" : "wrong");
+		return;
+	}
+	txn_reset(s);
+	buf_reset(&s->account);
+	PN_ASSERT(buf_add(&s->account, out.address));
+	s->account_id = out.account;
+	SMTP_EVENT(s, EVENT_LOGIN_OK, EF("protocol", S("smtp")), EF("name", who->name));
+	smtp_reply(s, 235, "2.7.0", "welcome");
+}
+
+void
+smtp_auth(struct smtp_session *s, const struct smtp_command *cmd)
+{
+	own(arena_p) a = arena_new("login", LIMIT_ARENA_COMMAND);
+	int64_t deadline = smtp_after(SMTP_LOGIN_MS);
+	struct slice mechanism, initial, copy;
+	struct sasl_login who = { 0 };
+	bool ok;
+
+	if (!s->conf->submission) {
+		smtp_error(s, 503, "5.5.1", "AUTH is not offered here");
+		return;
+	}
+	if (s->account_id != 0 || s->txn.arena != NULL) {
+		smtp_error(s, 503, "5.5.1", "not now");
+		return;
+	}
+	if (!smtp_auth_parse(cmd->args, &mechanism, &initial)) {
+		smtp_error(s, 501, "5.5.4", "a mechanism is needed");
+		return;
+	}
+	copy = initial;
+	if (initial.p != NULL && !arena_copy(a, initial, &copy)) /* the next line overwrites it */
+		return;
+	if (slice_ieq(mechanism, S("PLAIN"))) {
+		ok = plain(s, copy, deadline, a, &who);
+	} else if (slice_ieq(mechanism, S("LOGIN"))) {
+		ok = login(s, copy, deadline, a, &who);
+	} else {
+		smtp_error(s, 504, "5.5.4", "mechanism is not offered");
+		ok = false;
+	}
+	if (ok)
+		ask(s, &who, a);
+	stream_wipe(&s->stream);
+}

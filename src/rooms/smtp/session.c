@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT
+ * The verb table and the loop around it. */
+#include "rooms/smtp/session.h"
+
+#include "lib/clock/clock.h"
+#include "lib/make/reply.h"
+
+enum {
+	NEEDS_HELO = 1,	 /* 503 before EHLO or HELO */
+	NEEDS_TLS = 2,	 /* submission: 530 in plain text (RFC 3207 section 4, RFC 8314) */
+	NEEDS_AUTH = 4,	 /* submission: 530 before a login (RFC 6409 section 4.3) */
+	NEEDS_MAIL = 8,	 /* 503 outside of a transaction */
+	ENDS_GROUP = 16, /* nothing may be sent behind it before its reply (RFC 2920 section 3.1) */
+	JUNK = 32,	 /* harmless, but not without end */
+	NO_ARGS = 64,	 /* 501 with arguments */
+	ANY_BYTES = 128, /* judges bytes from 0x80 on itself; others answer 500 */
+};
+
+static void
+quit_4_1_1_10(struct smtp_session *s, const struct smtp_command *cmd)
+{
+	(void)cmd;
+	smtp_cut(s, 221, "2.0.0", "bye");
+}
+
+static void
+rset_4_1_1_5(struct smtp_session *s, const struct smtp_command *cmd)
+{
+	(void)cmd;
+	txn_reset(s);
+	smtp_reply(s, 250, "2.0.0", "ok");
+}
+
+static void
+noop_4_1_1_9(struct smtp_session *s, const struct smtp_command *cmd)
+{
+	(void)cmd;
+	smtp_reply(s, 250, "2.0.0", "ok");
+}
+
+/* The same for every address, known or not (S-036). */
+static void
+vrfy_4_1_1_6(struct smtp_session *s, const struct smtp_command *cmd)
+{
+	(void)cmd;
+	smtp_reply(s, 252, "2.5.2", "send mail, and it will be tried");
+}
+
+static void
+expn_4_1_1_7(struct smtp_session *s, const struct smtp_command *cmd)
+{
+	(void)cmd;
+	smtp_error(s, 502, "5.5.1", "not offered");
+}
+
+static void
+help_4_1_1_8(struct smtp_session *s, const struct smtp_command *cmd)
+{
+	(void)cmd;
+	smtp_reply(s, 214, "2.0.0", "see RFC 5321");
+}
+
+/* HTTP or BDAT: what follows is not meant as commands, so nothing of it is read. */
+static void
+foreign(struct smtp_session *s, const struct smtp_command *cmd)
+{
+	SMTP_EVENT(s, EVENT_PROTOCOL_ABUSE, EF("what", S("foreign protocol")), EF("word", cmd->word));
+	smtp_cut(s, 554, "5.5.1", "this is SMTP");
+}
+
+static void
+unknown_4_2_4(struct smtp_session *s, const struct smtp_command *cmd)
+{
+	if (slice_ieq(cmd->word, S("BDAT")))
+		foreign(s, cmd);
+	else
+		smtp_error(s, 500, "5.5.1", "unknown command");
+}
+
+static const struct {
+	unsigned flags;
+	void (*run)(struct smtp_session *s, const struct smtp_command *cmd);
+} verbs[SMTP_VERBS] = {
+	[SMTP_EHLO] = { ENDS_GROUP | JUNK, smtp_ehlo },
+	[SMTP_HELO] = { ENDS_GROUP | JUNK, smtp_helo },
+	[SMTP_STARTTLS] = { NO_ARGS, smtp_starttls },
+	[SMTP_AUTH] = { NEEDS_HELO | NEEDS_TLS | ENDS_GROUP, smtp_auth },
+	[SMTP_MAIL] = { NEEDS_HELO | NEEDS_TLS | NEEDS_AUTH | ANY_BYTES, smtp_mail },
+	[SMTP_RCPT] = { NEEDS_HELO | NEEDS_TLS | NEEDS_AUTH | NEEDS_MAIL | ANY_BYTES, smtp_rcpt },
+	[SMTP_DATA] = { NEEDS_HELO | NEEDS_TLS | NEEDS_AUTH | NEEDS_MAIL | ENDS_GROUP | NO_ARGS,
+	    smtp_data_begin },
+	[SMTP_RSET] = { JUNK | NO_ARGS, rset_4_1_1_5 },
+	[SMTP_NOOP] = { JUNK, noop_4_1_1_9 },
+	[SMTP_VRFY] = { JUNK, vrfy_4_1_1_6 },
+	[SMTP_EXPN] = { JUNK, expn_4_1_1_7 },
+	[SMTP_HELP] = { JUNK, help_4_1_1_8 },
+	[SMTP_QUIT] = { 0, quit_4_1_1_10 },
+	[SMTP_FOREIGN] = { ANY_BYTES, foreign },
+	[SMTP_UNKNOWN] = { ANY_BYTES, unknown_4_2_4 },
+};
+
+int64_t
+smtp_after(uint64_t ms)
+{
+	return (int64_t)(clock_mono_ms() + ms);
+}
+
+void
+smtp_event(struct smtp_session *s, enum event_kind kind, const struct event_field *fields, size_t n)
+{
+	s->back->event(s->back->ctx, kind, s->peer.session, slice_z(s->txn.queue_id),
+	    buf_slice(&s->account), fields, n);
+}
+
+void
+smtp_reply(struct smtp_session *s, unsigned code, const char *enhanced, const char *text)
+{
+	struct buf b;
+
+	buf_init(&b, 1024);
+	PN_ASSERT(make_reply(&b, code, enhanced, slice_z(text)));
+	if (stream_write(&s->stream, buf_slice(&b), smtp_after(SMTP_WRITE_MS)) != STREAM_OK)
+		s->over = true;
+	buf_free(&b);
+}
+
+void
+smtp_cut(struct smtp_session *s, unsigned code, const char *enhanced, const char *text)
+{
+	smtp_reply(s, code, enhanced, text);
+	s->over = true;
+}
+
+void
+smtp_error(struct smtp_session *s, unsigned code, const char *enhanced, const char *text)
+{
+	if (++s->errors < LIMIT_SMTP_ERRORS) {
+		smtp_reply(s, code, enhanced, text);
+		return;
+	}
+	SMTP_EVENT(s, EVENT_PROTOCOL_ABUSE, EF("what", S("too many errors")), EF("last", slice_z(text)));
+	smtp_cut(s, 421, "4.7.0", "too many errors");
+}
+
+void
+smtp_refuse(struct smtp_session *s, const char *where, struct slice address, unsigned code,
+    const char *enhanced, const char *text)
+{
+	struct buf ip;
+
+	buf_init(&ip, LIMIT_IP_TEXT);
+	(void)ip_put(&ip, &s->peer.ip);
+	SMTP_EVENT(s, code >= 500 ? EVENT_SMTP_REJECTED : EVENT_SMTP_DEFERRED, EF("at", slice_z(where)),
+	    EF("address", address), EF("from", s->txn.sender), EF("ip", buf_slice(&ip)),
+	    EF("helo", buf_slice(&s->helo)), EN("code", code), EF("status", slice_z(enhanced)),
+	    EF("reason", slice_z(text)));
+	buf_free(&ip);
+	if (code >= 500)
+		smtp_error(s, code, enhanced, text);
+	else
+		smtp_reply(s, code, enhanced, text);
+}
+
+void
+txn_reset(struct smtp_session *s)
+{
+	if (s->txn.content != NULL)
+		smtp_content_drop(s->txn.content);
+	arena_free(&s->txn.arena);
+	s->txn = (struct txn){ 0 };
+}
+
+/* What the flags of a verb demand; false after a reply that refuses it. */
+static bool
+permitted(struct smtp_session *s, const struct smtp_command *cmd, unsigned flags)
+{
+	if (!cmd->ascii && (flags & ANY_BYTES) == 0) {
+		smtp_error(s, 500, "5.5.2", "commands are ASCII");
+		return false;
+	}
+	if ((flags & NO_ARGS) != 0 && cmd->args.n > 0) {
+		smtp_error(s, 501, "5.5.4", "no arguments are taken");
+		return false;
+	}
+	if ((flags & NEEDS_HELO) != 0 && s->helo.n == 0) {
+		smtp_error(s, 503, "5.5.1", "say EHLO first");
+		return false;
+	}
+	if ((flags & NEEDS_TLS) != 0 && s->conf->submission && !s->peer.tls) {
+		smtp_error(s, 530, "5.7.0", "say STARTTLS first");
+		return false;
+	}
+	if ((flags & NEEDS_AUTH) != 0 && s->conf->submission && s->account_id == 0) {
+		smtp_error(s, 530, "5.7.0", "log in first");
+		return false;
+	}
+	if ((flags & NEEDS_MAIL) != 0 && s->txn.arena == NULL) {
+		smtp_error(s, 503, "5.5.1", "say MAIL first");
+		return false;
+	}
+	if ((flags & ENDS_GROUP) != 0 && stream_buffered(&s->stream) > 0) {
+		/* what was sent ahead was meant for a server that does not check: S-020, S-024 */
+		SMTP_EVENT(s, EVENT_PROTOCOL_ABUSE, EF("what", S("talks ahead")), EF("word", cmd->word));
+		smtp_cut(s, 554, "5.5.0", "wait for replies");
+		return false;
+	}
+	if ((flags & JUNK) != 0 && ++s->junk > LIMIT_SMTP_JUNK) {
+		SMTP_EVENT(s, EVENT_PROTOCOL_ABUSE, EF("what", S("too many idle commands")));
+		smtp_cut(s, 421, "4.7.0", "send mail or go");
+		return false;
+	}
+	return true;
+}
+
+static void
+command(struct smtp_session *s, struct slice line)
+{
+	struct smtp_command cmd;
+
+	s->commands++;
+	if (!smtp_command_parse(line, &cmd))
+		smtp_error(s, 500, "5.5.2", "not a command");
+	else if (permitted(s, &cmd, verbs[cmd.verb].flags))
+		verbs[cmd.verb].run(s, &cmd);
+}
+
+/* A client that talks TLS to a port that does not (S-023) would wait for its line's end for ever. */
+static bool
+is_client_hello(struct smtp_session *s)
+{
+	struct slice ahead;
+
+	return s->commands == 0 && stream_buffered(&s->stream) > 0 &&
+	    stream_peek(&s->stream, 0, &ahead) == STREAM_OK && slice_at(ahead, 0) == 0x16;
+}
+
+/* One command or one piece of content. False when the client pauses. */
+static bool
+next(struct smtp_session *s)
+{
+	struct slice line;
+	enum stream_status st;
+
+	if (s->txn.content != NULL) {
+		bool went_on = smtp_data_continue(s);
+
+		if (s->txn.content == NULL)
+			s->deadline_ms = clock_mono_ms() + SMTP_IDLE_MS;
+		return went_on;
+	}
+	st = stream_line(&s->stream, s->conf->submission ? LIMIT_SMTP_AUTH_LINE : LIMIT_SMTP_LINE,
+	    smtp_after(SMTP_LINGER_MS), &line);
+	if (st == STREAM_OK && line.n > LIMIT_SMTP_LINE && !slice_istarts(line, S("AUTH ")))
+		st = STREAM_TOO_LONG;
+	switch (st) {
+	case STREAM_OK:
+		command(s, line);
+		break;
+	case STREAM_TOO_LONG:
+		smtp_error(s, 500, "5.5.2", "line too long");
+		break;
+	case STREAM_BAD:
+		smtp_error(s, 500, "5.5.2", "lines end in CRLF, and hold no CR, LF or NUL");
+		break;
+	case STREAM_TIMEOUT:
+		if (is_client_hello(s)) {
+			SMTP_EVENT(s, EVENT_PROTOCOL_ABUSE, EF("what", S("TLS on a plain port")));
+			smtp_cut(s, 554, "5.5.1", "this port begins in plain text");
+			break;
+		}
+		return false;
+	default: /* the client has gone */
+		s->over = true;
+		return true;
+	}
+	s->deadline_ms = clock_mono_ms() + SMTP_IDLE_MS;
+	return true;
+}
+
+/* RFC 5321 section 3.1. Whoever speaks before us does not listen either (S-020). */
+static void
+greet(struct smtp_session *s)
+{
+	struct buf b;
+
+	s->greeted = true;
+	s->deadline_ms = clock_mono_ms() + SMTP_IDLE_MS;
+	if (s->peer.after_starttls)
+		return;
+	if (!s->peer.tls && stream_readable(&s->stream)) {
+		SMTP_EVENT(s, EVENT_PROTOCOL_ABUSE, EF("what", S("talks before the greeting")));
+		smtp_cut(s, 554, "5.5.1", "talks before the greeting");
+		return;
+	}
+	buf_init(&b, 400);
+	PN_ASSERT(buf_add(&b, s->conf->hostname) && buf_add(&b, S(" ESMTP Postern")) && buf_byte(&b, 0));
+	smtp_reply(s, 220, NULL, (const char *)b.p);
+	buf_free(&b);
+}
+
+void
+smtp_session_init(struct smtp_session *s, const struct smtp_config *conf,
+    const struct smtp_backend *back, const struct smtp_peer *peer)
+{
+	*s = (struct smtp_session){ .stream = s->stream, .conf = conf, .back = back, .peer = *peer };
+	buf_init(&s->helo, LIMIT_DOMAIN);
+	buf_init(&s->account, LIMIT_LOGIN_NAME);
+}
+
+enum smtp_next
+smtp_session_run(struct smtp_session *s, enum smtp_why why)
+{
+	if (!s->greeted)
+		greet(s);
+	if (why == SMTP_STOPPING)
+		smtp_cut(s, 421, "4.3.2", "the server is being restarted");
+	if (why == SMTP_DEADLINE)
+		smtp_cut(s, 421, "4.4.2", "waited too long");
+	while (!s->over && next(s))
+		;
+	/* a flush that does not succeed in time ends the session: nobody waits for a writable socket */
+	if (!s->tls_started && stream_flush(&s->stream, smtp_after(SMTP_WRITE_MS)) != STREAM_OK)
+		s->over = true;
+	if (s->over)
+		return SMTP_END;
+	(void)stream_idle(&s->stream);
+	if (s->txn.content != NULL)
+		s->deadline_ms = smtp_data_deadline(s);
+	return SMTP_PARK;
+}
+
+void
+smtp_session_end(struct smtp_session *s)
+{
+	txn_reset(s);
+	stream_close(&s->stream);
+	buf_free(&s->helo);
+	buf_free(&s->account);
+}

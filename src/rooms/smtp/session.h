@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT
+ * One SMTP conversation: RFC 5321, in straight-line code. It knows neither where its bytes come from
+ * (a stream) nor who answers its questions (a backend): the room binds both, tests and fuzzing bind
+ * their own.
+ *
+ *   smtp_session_run() -- greeting, commands, content -- nothing more to read --> SMTP_PARK
+ *                                                     -- over, or TLS is to start --> SMTP_END
+ *
+ * The transaction is one struct that is replaced whole by txn_reset(): every path that ends a
+ * transaction, good or bad, goes through it, so that nothing of one message survives into the next.
+ * Between transactions a session has no memory but its struct and two short names. */
+#pragma once
+
+#include "ipc/smtp_auth.h"
+#include "ipc/smtp_queue.h"
+#include "lib/base/ip.h"
+#include "lib/events/events.h"
+#include "lib/parse/smtp/command.h"
+#include "lib/parse/smtp/data.h"
+#include "lib/stream/stream.h"
+
+/* What all conversations of one instance share; immutable. */
+struct smtp_config {
+	struct slice hostname;
+	bool submission; /* needs TLS and a login before MAIL; takes mail for elsewhere from accounts */
+	bool starttls;	 /* TLS can be had */
+	bool relay;	 /* there is a way out: submission takes recipients elsewhere */
+	uint64_t max_size; /* bytes of one message */
+};
+
+struct smtp_peer {
+	uint64_t session;
+	struct ip ip;
+	bool tls;	 /* door speaks TLS with the client */
+	bool after_starttls; /* no greeting: the client comes back from its handshake */
+	char tls_version[8], cipher[48]; /* "TLSv1.3"; empty without TLS */
+};
+
+struct smtp_session;
+
+/* Who answers. The first four have the signature of the generated stubs; deadlines are
+ * clock_mono_ms(). starttls takes over the client's socket and hands it to door. */
+struct smtp_backend {
+	enum ipc_status (*rcpt)(void *ctx, const struct smtp_auth_rcpt *in, uint64_t deadline_ms,
+	    struct arena *a, struct smtp_auth_rcpt_answer *out);
+	enum ipc_status (*login)(void *ctx, const struct smtp_auth_login *in, uint64_t deadline_ms,
+	    struct arena *a, struct smtp_auth_login_answer *out);
+	enum ipc_status (*owns)(void *ctx, const struct smtp_auth_owns *in, uint64_t deadline_ms,
+	    struct arena *a, struct smtp_auth_owns_answer *out);
+	enum ipc_status (*accept)(void *ctx, const struct smtp_queue_accept *in, uint64_t deadline_ms,
+	    struct arena *a, struct smtp_queue_accept_answer *out);
+	void (*starttls)(void *ctx, struct smtp_session *s, int fd);
+	void (*event)(void *ctx, enum event_kind kind, uint64_t session, struct slice queue_id,
+	    struct slice account, const struct event_field *fields, size_t n);
+	void *ctx;
+};
+
+/* One mail transaction: from MAIL to the reply to its content, or to whatever ends it. */
+struct txn {
+	struct arena *arena; /* holds all below; NULL: no transaction */
+	struct slice sender; /* as addr_write() makes it; empty: the null sender */
+	bool body_8bit;
+	struct smtp_queue_rcpt *rcpts;
+	size_t n_rcpts, cap_rcpts, rcpt_bytes;
+	struct slice only_rcpt;	  /* what RCPT said, where there was one */
+	struct content *content;  /* while DATA is under way */
+	char queue_id[SESSION_TEXT + 12];
+};
+
+struct smtp_session {
+	struct stream stream;
+	const struct smtp_config *conf;
+	const struct smtp_backend *back;
+	struct smtp_peer peer;
+	struct buf helo;	/* empty before EHLO or HELO */
+	struct buf account;	/* address of the account that logged in */
+	uint32_t account_id;	/* 0: nobody */
+	bool esmtp, greeted, over, tls_started;
+	unsigned errors, junk, bad_rcpts, bad_logins, transactions, commands;
+	uint64_t deadline_ms; /* when a silent client is told goodbye */
+	struct txn txn;
+};
+
+enum smtp_next { SMTP_PARK, SMTP_END };
+enum smtp_why { SMTP_INPUT, SMTP_DEADLINE, SMTP_STOPPING };
+
+/* The stream must have been initialised in s->stream, everything else is set here. */
+void smtp_session_init(struct smtp_session *s, const struct smtp_config *conf,
+    const struct smtp_backend *back, const struct smtp_peer *peer);
+/* Talks until the client pauses. SMTP_PARK: call again at input, or at s->deadline_ms with
+ * SMTP_DEADLINE. SMTP_END: call smtp_session_end(). */
+enum smtp_next smtp_session_run(struct smtp_session *s, enum smtp_why why);
+/* Closes the stream and frees what the session owns. */
+void smtp_session_end(struct smtp_session *s);
+
+/* ---- inside the room --------------------------------------------------------------------------- */
+
+#define SMTP_LINGER_MS 40u	   /* a thread waits this long for the next command, then parks */
+#define SMTP_IDLE_MS 300000u	   /* RFC 5321 section 4.5.3.2.7 */
+#define SMTP_WRITE_MS 60000u	   /* a client that does not read its replies */
+#define SMTP_ASK_MS 5000u	   /* answers of auth */
+#define SMTP_ACCEPT_MS 60000u	   /* the answer of queue */
+#define SMTP_LOGIN_MS 60000u	   /* the client's part of AUTH */
+#define SMTP_DATA_GRACE_MS 60000u  /* content may be this late ... */
+#define SMTP_DATA_FLOOR 300u	   /* ... and must then come with so many bytes a second */
+#define SMTP_BAD_LOGINS 3u	   /* failed logins of one connection */
+
+int64_t smtp_after(uint64_t ms); /* now + ms, as a deadline of lib/stream */
+
+/* One reply line. Replies of the classes 4 and 5 do not count anything by themselves. */
+void smtp_reply(struct smtp_session *s, unsigned code, const char *enhanced, const char *text);
+/* The same, and one more error of this connection: at LIMIT_SMTP_ERRORS it is cut. */
+void smtp_error(struct smtp_session *s, unsigned code, const char *enhanced, const char *text);
+/* A last reply; nothing that the client sends after it is read. */
+void smtp_cut(struct smtp_session *s, unsigned code, const char *enhanced, const char *text);
+/* Ends the transaction, if there is one. */
+void txn_reset(struct smtp_session *s);
+/* An event about this conversation, with the queue id of its transaction. */
+#define SMTP_EVENT(s, kind, ...)                                                                   \
+	smtp_event((s), (kind), (const struct event_field[]){ __VA_ARGS__ },                       \
+	    sizeof((const struct event_field[]){ __VA_ARGS__ }) / sizeof(struct event_field))
+void smtp_event(struct smtp_session *s, enum event_kind kind, const struct event_field *fields,
+    size_t n);
+
+/* A refusal that the owner wants to see later: reply, error count and event in one. where is "mail",
+ * "rcpt" or "data"; codes from 500 are smtp.rejected, others smtp.deferred. */
+void smtp_refuse(struct smtp_session *s, const char *where, struct slice address, unsigned code,
+    const char *enhanced, const char *text);
+
+/* The verbs; see the table in session.c. */
+void smtp_ehlo(struct smtp_session *s, const struct smtp_command *cmd);
+void smtp_helo(struct smtp_session *s, const struct smtp_command *cmd);
+void smtp_starttls(struct smtp_session *s, const struct smtp_command *cmd);
+void smtp_auth(struct smtp_session *s, const struct smtp_command *cmd);
+void smtp_mail(struct smtp_session *s, const struct smtp_command *cmd);
+void smtp_rcpt(struct smtp_session *s, const struct smtp_command *cmd);
+void smtp_data_begin(struct smtp_session *s, const struct smtp_command *cmd);
+/* Reads content on, while s->txn.content is set. True when its reply was given (or the session is
+ * over), false when more has to be waited for. */
+bool smtp_data_continue(struct smtp_session *s);
+/* When content that comes too slowly is given up: clock_mono_ms(). */
+uint64_t smtp_data_deadline(const struct smtp_session *s);
+/* Frees what does not live in the transaction's arena. */
+void smtp_content_drop(struct content *c);

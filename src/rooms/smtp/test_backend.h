@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT
+ * A small world for tests and fuzzing of the session: example.test with alice (account 1), bob (2),
+ * the alias team for both, and addresses that fail in each way; one password; a queue that keeps what
+ * it accepted; and a client whose segments arrive one by one. */
+#pragma once
+
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "rooms/smtp/session.h"
+
+struct world {
+	struct smtp_config conf;
+	struct smtp_backend back;
+	/* the client: segments end at 0x1f where the script has one, otherwise behind each LF */
+	struct slice script;
+	size_t at;
+	bool hang;	  /* silent at the end, not gone */
+	struct buf out;	  /* what the client got */
+	/* what the queue got */
+	enum smtp_queue_accept_status accept_status;
+	enum ipc_status accept_ipc, auth_ipc;
+	unsigned accepted, logins, rcpts_asked, starttls;
+	struct buf message, sender, rcpts, queue_id;
+	uint32_t account;
+	bool sealed, body_8bit;
+	struct buf events; /* names, each followed by a blank */
+};
+
+static ssize_t
+world_read(struct stream_end *e, void *p, size_t n)
+{
+	struct world *w = e->self;
+	struct slice rest = slice_from(w->script, w->at);
+	bool marked = slice_find_byte(w->script, 0x1f) != SLICE_NONE;
+	size_t end = slice_find_byte(rest, marked ? 0x1f : '\n');
+
+	if (rest.n > 0 && marked && slice_at(rest, 0) == 0x1f) {
+		w->at++;
+		return world_read(e, p, n);
+	}
+	if (rest.n == 0 && w->hang) {
+		errno = EAGAIN;
+		return -1;
+	}
+	if (end != SLICE_NONE)
+		rest = slice_head(rest, marked ? end : end + 1);
+	rest = slice_head(rest, n);
+	if (rest.n > 0)
+		memcpy(p, rest.p, rest.n);
+	w->at += rest.n;
+	return (ssize_t)rest.n;
+}
+
+static ssize_t
+world_write(struct stream_end *e, const void *p, size_t n)
+{
+	struct world *w = e->self;
+
+	PN_ASSERT(buf_add(&w->out, slice_of(p, n)));
+	return (ssize_t)n;
+}
+
+/* Ready, but never before the greeting: a script is a client that waits for it. */
+static int
+world_wait(struct stream_end *e, short events, int64_t deadline)
+{
+	struct world *w = e->self;
+
+	(void)deadline;
+	return events == POLLOUT || (w->out.n > 0 && (w->at < w->script.n || !w->hang));
+}
+
+static void
+world_close(struct stream_end *e)
+{
+	e->self = NULL;
+}
+
+static enum ipc_status
+world_rcpt(void *ctx, const struct smtp_auth_rcpt *in, uint64_t deadline_ms, struct arena *a,
+    struct smtp_auth_rcpt_answer *out)
+{
+	static struct smtp_auth_target alice = { 1, S_INIT("alice@example.test") },
+				       bob = { 2, S_INIT("bob@example.test") };
+	static struct smtp_auth_target both[] = { { 1, S_INIT("alice@example.test") },
+		{ 2, S_INIT("bob@example.test") } };
+	struct world *w = ctx;
+
+	(void)deadline_ms;
+	(void)a;
+	w->rcpts_asked++;
+	if (w->auth_ipc != IPC_OK)
+		return w->auth_ipc;
+	*out = (struct smtp_auth_rcpt_answer){ .status = SMTP_AUTH_RCPT_STATUS_UNKNOWN_USER };
+	if (slice_ieq(in->address, S("alice@example.test")) || slice_ieq(in->address, S("postmaster")))
+		*out = (struct smtp_auth_rcpt_answer){ .targets = &alice, .n_targets = 1 };
+	else if (slice_ieq(in->address, S("bob@example.test")))
+		*out = (struct smtp_auth_rcpt_answer){ .targets = &bob, .n_targets = 1 };
+	else if (slice_ieq(in->address, S("team@example.test")))
+		*out = (struct smtp_auth_rcpt_answer){ .targets = both, .n_targets = 2 };
+	else if (slice_ieq(in->address, S("off@example.test")))
+		out->status = SMTP_AUTH_RCPT_STATUS_DISABLED;
+	else if (slice_ieq(in->address, S("later@example.test")))
+		out->status = SMTP_AUTH_RCPT_STATUS_TRY_LATER;
+	else if (!slice_ends(in->address, S("@example.test")))
+		out->status = SMTP_AUTH_RCPT_STATUS_NOT_LOCAL;
+	return IPC_OK;
+}
+
+static enum ipc_status
+world_login(void *ctx, const struct smtp_auth_login *in, uint64_t deadline_ms, struct arena *a,
+    struct smtp_auth_login_answer *out)
+{
+	struct world *w = ctx;
+
+	(void)deadline_ms;
+	(void)a;
+	w->logins++;
+	if (w->auth_ipc != IPC_OK)
+		return w->auth_ipc;
+	*out = (struct smtp_auth_login_answer){ .status = SMTP_AUTH_LOGIN_STATUS_NO };
+	if (slice_eq(in->name, S("off@example.test")))
+		out->status = SMTP_AUTH_LOGIN_STATUS_DISABLED;
+	if (slice_eq(in->name, S("alice@example.test")) && slice_eq(in->password, S("secret")))
+		*out = (struct smtp_auth_login_answer){ .status = SMTP_AUTH_LOGIN_STATUS_YES,
+			.account = 1,
+			.address = S("alice@example.test") };
+	return IPC_OK;
+}
+
+static enum ipc_status
+world_owns(void *ctx, const struct smtp_auth_owns *in, uint64_t deadline_ms, struct arena *a,
+    struct smtp_auth_owns_answer *out)
+{
+	struct world *w = ctx;
+
+	(void)deadline_ms;
+	(void)a;
+	out->owns = in->account == 1 && slice_eq(in->address, S("team@example.test"));
+	return w->auth_ipc;
+}
+
+static enum ipc_status
+world_accept(void *ctx, const struct smtp_queue_accept *in, uint64_t deadline_ms, struct arena *a,
+    struct smtp_queue_accept_answer *out)
+{
+	struct world *w = ctx;
+	uint64_t size;
+	uint8_t *room;
+
+	(void)deadline_ms;
+	(void)a;
+	if (w->accept_ipc != IPC_OK)
+		return w->accept_ipc;
+	out->status = w->accept_status;
+	if (w->accept_status != SMTP_QUEUE_ACCEPT_STATUS_OK)
+		return IPC_OK;
+	w->accepted++;
+	w->sealed = ipc_sealed_memfd(in->fd, LIMIT_MESSAGE * 2, &size) && size == in->size;
+	w->account = in->account;
+	w->body_8bit = in->body_8bit;
+	buf_reset(&w->message);
+	room = buf_room(&w->message, (size_t)size);
+	PN_ASSERT(room != NULL && pread(in->fd, room, (size_t)size, 0) == (ssize_t)size);
+	buf_grown(&w->message, (size_t)size);
+	buf_reset(&w->sender);
+	buf_reset(&w->rcpts);
+	buf_reset(&w->queue_id);
+	PN_ASSERT(buf_add(&w->sender, in->sender) && buf_add(&w->queue_id, in->queue_id));
+	for (size_t i = 0; i < in->n_rcpts; i++)
+		PN_ASSERT(buf_u64(&w->rcpts, in->rcpts[i].account) && buf_byte(&w->rcpts, ' ') &&
+		    buf_add(&w->rcpts, in->rcpts[i].address) && buf_byte(&w->rcpts, '<') &&
+		    buf_add(&w->rcpts, in->rcpts[i].original) && buf_byte(&w->rcpts, '\n'));
+	return IPC_OK;
+}
+
+static void
+world_starttls(void *ctx, struct smtp_session *s, int fd)
+{
+	struct world *w = ctx;
+
+	PN_ASSERT(fd == -1 && s->tls_started);
+	w->starttls++;
+}
+
+static void
+world_event(void *ctx, enum event_kind kind, uint64_t session, struct slice queue_id,
+    struct slice account, const struct event_field *fields, size_t n)
+{
+	struct world *w = ctx;
+
+	(void)session;
+	(void)queue_id;
+	(void)account;
+	PN_ASSERT(n <= LIMIT_EVENT_FIELDS);
+	for (size_t i = 0; i < n; i++)
+		PN_ASSERT(fields[i].key != NULL);
+	(void)buf_add(&w->events, slice_z(event_name(kind)));
+	(void)buf_byte(&w->events, ' ');
+}
+
+static void
+world_init(struct world *w, bool submission)
+{
+	*w = (struct world){ .conf = { .hostname = S("mx.example.test"), .submission = submission,
+				 .starttls = true, .max_size = 1000000 },
+		.back = { world_rcpt, world_login, world_owns, world_accept, world_starttls, world_event,
+		    w } };
+	buf_init(&w->out, 10000000);
+	buf_init(&w->message, LIMIT_MESSAGE * 2);
+	buf_init(&w->sender, 1000);
+	buf_init(&w->rcpts, 1000000);
+	buf_init(&w->queue_id, 100);
+	buf_init(&w->events, 1000000);
+}
+
+static void
+world_free(struct world *w)
+{
+	buf_free(&w->out);
+	buf_free(&w->message);
+	buf_free(&w->sender);
+	buf_free(&w->rcpts);
+	buf_free(&w->queue_id);
+	buf_free(&w->events);
+}
+
+/* One whole conversation; tls: as if door had done the handshake. Returns how it ended. */
+static enum smtp_next
+world_talk(struct world *w, struct slice script, bool tls, bool after_starttls)
+{
+	static const struct stream_ops ops = { world_read, world_write, world_wait, world_close };
+	struct smtp_peer peer = { .session = 12345, .ip = { { 192, 0, 2, 7 }, 4 }, .tls = tls,
+		.after_starttls = after_starttls };
+	struct smtp_session s = { 0 };
+	enum smtp_next end;
+
+	if (tls) {
+		memcpy(peer.tls_version, "TLSv1.3", 8);
+		memcpy(peer.cipher, "TLS_AES_256_GCM_SHA384", 23);
+	}
+	w->script = script;
+	w->at = 0;
+	buf_reset(&w->out);
+	buf_reset(&w->events);
+	s.stream = (struct stream){ .end = { .ops = &ops, .self = w, .fd = -1 } };
+	buf_init(&s.stream.out, LIMIT_STREAM_OUT);
+	smtp_session_init(&s, &w->conf, &w->back, &peer);
+	end = smtp_session_run(&s, SMTP_INPUT);
+	smtp_session_end(&s);
+	return end;
+}
