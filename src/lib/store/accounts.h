@@ -23,6 +23,7 @@ struct account {
 	struct slice hash;	/* empty = no password */
 	enum account_state state;
 	uint64_t created;	/* us */
+	uint64_t login;		/* us, to the hour; 0 = never */
 };
 
 /* Who a change is to be written down for. */
@@ -43,47 +44,54 @@ enum store_err domain_add(struct accounts *a, struct slice name, struct account_
 enum store_err domain_delete(struct accounts *a, struct slice name, struct account_change by);
 /* STORE_OK when the domain is ours, STORE_NONE otherwise. */
 enum store_err domain_known(struct accounts *a, struct slice name);
-enum store_err domain_list(struct accounts *a, bool (*fn)(void *ctx, struct slice name), void *ctx);
+/* Lists are in bytewise order, start behind after (empty = at the start) and stop when fn returns
+ * false; slices are borrowed until fn returns; fn must not call here. */
+enum store_err domain_list(struct accounts *a, struct slice after,
+    bool (*fn)(void *ctx, struct slice name, uint64_t created), void *ctx);
 
-/* STORE_NONE: the domain is not ours. STORE_EXISTS: an account or an alias has the address. */
+/* STORE_NONE: the domain is not ours. STORE_EXISTS: an account or an alias has the address.
+ * STORE_REFUSED: no address. */
 enum store_err account_add(struct accounts *a, struct slice address, struct slice hash,
     struct account_change by, uint64_t *id);
 enum store_err account_set_hash(struct accounts *a, struct slice address, struct slice hash,
     struct account_change by);
 enum store_err account_set_state(struct accounts *a, struct slice address, enum account_state st,
     struct account_change by);
-/* The address becomes free, the id and the history stay; aliases that point to it lose the target. */
-enum store_err account_delete(struct accounts *a, struct slice address, struct account_change by);
+/* The address becomes free, the id and the history stay; alias rows that point to it go. *id (may be
+ * NULL) tells whose mail it was. */
+enum store_err account_delete(struct accounts *a, struct slice address, struct account_change by,
+    uint64_t *id);
 /* By address (an account only, not an alias) or by id. Deleted ones: STORE_NONE. Strings live in ar. */
 enum store_err account_find(struct accounts *a, struct slice address, struct arena *ar,
     struct account *out);
 enum store_err account_by_id(struct accounts *a, uint64_t id, struct arena *ar,
     struct account *out);
-/* In order of address, without deleted ones; stops early when fn returns false. */
-enum store_err account_list(struct accounts *a,
+/* Without deleted ones. */
+enum store_err account_list(struct accounts *a, struct slice after,
     bool (*fn)(void *ctx, const struct account *acc), void *ctx);
+/* Notes a login; written at most once an hour per account, and no revision. */
+enum store_err account_note_login(struct accounts *a, uint64_t id, uint64_t now);
 
 /* Adds one target (an address of ours: account or alias) to the alias, which appears with its first
  * target. STORE_NONE: a domain or the target is unknown. STORE_EXISTS: that pair is there, or an account
- * has the address. STORE_REFUSED: it would point to itself. */
+ * has the address. STORE_REFUSED: it would point to itself, or no address. STORE_LIMIT. */
 enum store_err alias_add(struct accounts *a, struct slice address, struct slice target,
     struct account_change by);
 /* Removes one target, or with the empty target the whole alias. */
 enum store_err alias_delete(struct accounts *a, struct slice address, struct slice target,
     struct account_change by);
-enum store_err alias_list(struct accounts *a,
+enum store_err alias_list(struct accounts *a, struct slice after, struct slice after_target,
     bool (*fn)(void *ctx, struct slice address, struct slice target), void *ctx);
 
 struct resolved {
 	bool local_domain;	/* the domain is ours */
-	size_t n;		/* accounts that get the mail, each once */
+	size_t n;		/* enabled accounts that get the mail, each once */
 	uint64_t id[ACCOUNTS_TARGETS];
 };
-/* Who gets mail for an address: the account or the accounts behind an alias (disabled accounts still
- * receive mail). "user+tag" falls back to "user". An address without a domain ("postmaster", RFC
- * 5321 4.5.1) is looked up in the domain that was added first. STORE_NONE: nobody; local_domain is set
- * then too. STORE_LIMIT: too many targets or too deep. Answers repeated questions from memory until
- * the next change. */
+/* Who gets mail for an address: the account or the accounts behind an alias. "user+tag" falls back to
+ * "user". An address without a domain ("postmaster", RFC 5321 4.5.1) is looked up in the domain that
+ * was added first. *out is set in every case. STORE_NONE: nobody. STORE_REFUSED: only disabled
+ * accounts. STORE_LIMIT: too many targets or too deep. 4 us for an account, so nothing is cached. */
 enum store_err accounts_resolve(struct accounts *a, struct slice address, struct resolved *out);
 
 /* The history, newest first, at most max. */

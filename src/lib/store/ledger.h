@@ -13,9 +13,10 @@ struct ledger_event {
 	uint64_t id;		/* given by the ledger: rises, never reused; ignored when added */
 	uint64_t time;		/* us */
 	uint32_t kind;
-	uint64_t account;	/* 0 = none */
-	struct slice session;	/* 0..64 bytes */
-	struct slice queue_id;	/* 0..64 bytes */
+	uint64_t session;	/* 0 = none */
+	struct slice room;	/* 0..64 bytes, as the other texts but account */
+	struct slice queue_id;
+	struct slice account;	/* an address, at most LIMIT_SMTP_ADDRESS; empty = none */
 	struct slice fields;	/* packed by lib/events; at most LIMIT_LEDGER_FIELDS */
 };
 
@@ -29,11 +30,11 @@ enum store_err ledger_add(struct ledger *l, const struct ledger_event *e, size_t
 enum store_err ledger_flush(struct ledger *l);
 
 struct ledger_query {
-	struct slice session;	/* exact or, with prefix, what it starts with; empty = any */
-	struct slice queue_id;	/* the same */
+	uint64_t session;	/* 0 = any */
+	struct slice queue_id;	/* exact or, with prefix, what it starts with; empty = any */
 	bool prefix;
 	bool either;		/* session or queue_id may match (for `explain ID`); else both must */
-	uint64_t account;	/* 0 = any */
+	struct slice account;	/* empty = any; exact */
 	uint32_t kind;		/* 0 = any */
 	uint64_t from, to;	/* us, from <= time < to; to 0 = no end */
 	uint64_t after;		/* only ids above (newest_first: below, 0 = no bound) */
