@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""Postfix and Dovecot of Debian in the place of Postern, to try the drivers themselves."""
+import os
+import shutil
+import sys
+import tempfile
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, TOP + "/bench")
+from conftest import Target  # noqa: E402
+from measure import Group  # noqa: E402
+from peers import Dovecot, Postfix  # noqa: E402
+
+PASSWORDS = {"alice": "alice-password", "bob": "bob-password"}
+SUBMISSION = """127.0.0.1:{port} inet n - n - 100 smtpd
+ -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes -o smtpd_sasl_type=dovecot
+ -o smtpd_sasl_path={{dir}}/auth -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
+"""
+
+
+class PeerTarget(Target):
+    peer = True
+
+    def __init__(self):
+        self.dir = tempfile.mkdtemp(prefix="postern-cases-")
+        os.chmod(self.dir, 0o755)
+        self.dovecot = Dovecot(self.dir + "/dovecot", 24143, 24993,
+                               {f"{u}@example.test": p for u, p in PASSWORDS.items()})
+        with open(self.dir + "/dovecot/dovecot.conf", "a") as f:
+            f.write(f"""service auth {{
+  unix_listener {self.dir}/auth {{
+    mode = 0666
+  }}
+}}
+auth_mechanisms = plain login
+""".replace("mail_location", "#"))
+        more = SUBMISSION.format(port=24587).replace("{dir}", self.dir)
+        self.postfix = Postfix(self.dir + "/postfix", 24025, list(PASSWORDS), more=more,
+                               extra="virtual_alias_maps = inline:{postmaster=alice@example.test}")
+        shutil.rmtree(self.dir + "/dovecot/mail")
+        os.symlink(self.dir + "/postfix/mail", self.dir + "/dovecot/mail")
+        self.groups = [Group("cases")]
+        self.dovecot.start(self.groups[0])
+        self.postfix.start(self.groups[0])
+        super().__init__(self)
+        self.server = self
+
+    host = "127.0.0.1"
+    ports = {"smtp": 24025, "submission": 24587, "imap": 24143, "imaps": 24993}
+
+    def password(self, address):
+        return PASSWORDS[address.split("@")[0]]
+
+    def queue_length(self):
+        return self.postfix.queue_length()
+
+    def log(self):
+        return []
+
+    def stop(self):
+        self.postfix.stop()
+        self.dovecot.stop()
+        time.sleep(0.2)
+        for g in self.groups:
+            g.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
