@@ -46,7 +46,7 @@ values(void **state)
 		struct slice in, out;
 	} table[] = { { S_INIT("x.com"), S_INIT("x.com") },
 		{ S_INIT("x.com(.evil"), S_INIT("\"x.com(.evil\"") },
-		{ S_INIT("x'a.evil"), S_INIT("x'a.evil") },
+		{ S_INIT("x'a.evil"), S_INIT("\"x'a.evil\"") },
 		{ S_INIT("x.com\0.evil"), S_INIT("\"x.com?.evil\"") },
 		{ S_INIT("x.com; dmarc=pass"), S_INIT("\"x.com; dmarc=pass\"") },
 		{ S_INIT("a\"b\\"), S_INIT("\"a\\\"b\\\\\"") },
