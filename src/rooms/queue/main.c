@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT
+ * queue: durable accept, and delivery into mailboxes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "lib/clock/clock.h"
+#include "lib/events/events.h"
+#include "rooms/queue/queue.h"
+
+static const struct sandbox_call own_calls[] = { { 0 } };
+
+void
+queue_die(struct queue *q, const char *what, enum store_err e)
+{
+	(void)q;
+	EVENT(EVENT_STORE_ERROR, 0, S(""), S(""), EF("what", slice_z(what)), EF("error", slice_z(store_err_name(e))));
+	(void)fprintf(stderr, "%s: %s\n", what, store_err_name(e));
+	exit(EX_IOERR);
+}
+
+static void
+introduce(void *ctx, const char *peer, const char *instance, int fd)
+{
+	struct queue *q = ctx;
+
+	if (strcmp(peer, "smtp") == 0)
+		batch_introduce(q, instance, fd);
+	else if (strcmp(peer, "warden") == 0)
+		deliver_warden(q, fd);
+	else if (strcmp(peer, "cli") == 0)
+		admin_introduce(q, fd);
+	else
+		(void)close(fd);
+}
+
+static void
+stop(void *ctx)
+{
+	struct queue *q = ctx;
+
+	q->stopping = true;
+	batch_commit(q);
+	loop_stop(q->loop);
+}
+
+static void
+idle(void *arg)
+{
+	batch_commit(arg);
+}
+
+int
+main(void)
+{
+	static const struct proc_walls walls = { .own = own_calls, .files = true, .max_files = 8192,
+		.max_file_size = UINT64_C(1) << 40 };
+	static const struct proc_peers peers = { .introduce = introduce, .stop = stop };
+	static struct queue q;
+	enum store_err e;
+
+	q.proc = proc_boot("queue");
+	q.message_size = proc_number(q.proc, "message_size", 1, UINT64_C(1) << 40);
+	q.loop = loop_new();
+	proc_lock(q.proc, &walls);
+	e = spool_open("queue.db", (uint64_t)clock_wall_us(), &q.spool);
+	if (e != STORE_OK)
+		queue_die(&q, "queue.db cannot be opened", e);
+	batch_init(&q);
+	deliver_init(&q);
+	loop_on_idle(q.loop, idle, &q);
+	return proc_serve(q.proc, q.loop, &peers, &q);
+}
