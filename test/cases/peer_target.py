@@ -55,7 +55,7 @@ auth_mechanisms = plain login
     def queue_length(self):
         return self.postfix.queue_length()
 
-    def log(self):
+    def log(self, seconds):
         return []
 
     def stop(self):

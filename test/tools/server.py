@@ -10,12 +10,15 @@ The server lives under a directory as `./quickstart --try DIR` makes it. Environ
   POSTERN_PORT_BASE  added to every port (default: 0)
   POSTERN_PORTS      `smtp=2525,imap=2143,...` instead, port by port
 """
+import contextlib
 import glob
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -87,6 +90,39 @@ def insecure_context():
     return context
 
 
+def quickstart(directory, port_base):
+    """`./quickstart --try directory`: builds, installs beneath it and starts. Returns the Server."""
+    log = directory.rstrip("/") + ".quickstart.log"
+    with open(log, "wb") as f:  # a file, not a pipe: a daemon may keep it open
+        done = subprocess.run([TOP + "/quickstart", "--try", directory, "--port-base", str(port_base)],
+                              cwd=TOP, stdin=subprocess.DEVNULL, stdout=f, stderr=f)
+    if done.returncode != 0:
+        Server(directory).stop()
+        with open(log, encoding="utf-8", errors="replace") as f:
+            raise SystemExit(f"quickstart: exit {done.returncode}\n" + f.read()[-3000:])
+    os.environ["POSTERN_PORT_BASE"] = str(port_base)
+    return Server(directory)
+
+
+@contextlib.contextmanager
+def a_server(port_base):
+    """The server of POSTERN_TRY; without that, one of our own, stopped and removed at the end."""
+    if os.environ.get("POSTERN_TRY"):
+        yield Server()
+        return
+    directory = tempfile.mkdtemp(prefix="postern-test-")
+    os.chmod(directory, 0o755)
+    server = None
+    try:
+        server = quickstart(directory + "/try", port_base)
+        yield server
+    finally:
+        if server is not None:
+            server.stop()
+        if not os.environ.get("POSTERN_KEEP"):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
 class Server:
     """One started server. Every method that talks raises OSError when nobody answers."""
 
@@ -99,7 +135,8 @@ class Server:
         for pair in filter(None, os.environ.get("POSTERN_PORTS", "").split(",")):
             name, _, port = pair.partition("=")
             self.ports[name] = int(port)
-        self.binary = find_binary()
+        own = self.dir + "/.root/usr/bin/postern"
+        self.binary = own if os.access(own, os.X_OK) else find_binary()
 
     # -- accounts ----------------------------------------------------------------------------
 
@@ -141,30 +178,25 @@ class Server:
         except ValueError:
             return [json.loads(line) for line in text.splitlines() if line.strip()]
 
+    def status(self):
+        """What `postern status --json` says: rooms, deaths, alarms, listeners."""
+        return self.json("status")
+
     def rooms(self):
-        """[(room, pid)] as `postern status --json` tells them."""
-        answer = self.json("status")
-        rows = answer.get("rooms", answer.get("processes")) if isinstance(answer, dict) else answer
-        if isinstance(rows, dict):
-            rows = [dict(v, name=k) if isinstance(v, dict) else {"name": k, "pid": v}
-                    for k, v in rows.items()]
+        """[(room or room/instance, pid)] of the rooms that run and are ready."""
         found = []
-        for row in rows or []:
-            name = row.get("room") or row.get("name")
-            label = row.get("instance") or row.get("user") or ""
-            if row.get("pid"):
-                found.append((f"{name}:{label}" if label else name, int(row["pid"])))
+        for row in self.status()["rooms"]:
+            if row.get("pid") and row.get("state", "ready") == "ready":
+                label = row.get("instance") or ""
+                found.append((f"{row['room']}/{label}" if label else row["room"], int(row["pid"])))
         return found
 
     def queue_length(self):
-        answer = self.json("queue", "list")
-        if isinstance(answer, dict):
-            answer = answer.get("queue", answer.get("messages", answer.get("rows", [])))
-        return len(answer)
+        return len(self.json("queue", "list"))
 
-    def log_lines(self):
-        """The lines for people, all of them."""
-        return self.cli("log").stdout.splitlines()
+    def log_lines(self, seconds):
+        """The lines for people of the last so many seconds."""
+        return self.cli("log", "--since", f"{int(seconds) + 1}s", "--last", "100000").stdout.splitlines()
 
     # -- processes ---------------------------------------------------------------------------
 
