@@ -68,6 +68,8 @@ chunk_for(struct arena *a, size_t need)
 
 	if (cap > CHUNK_MOST)
 		cap = CHUNK_MOST;
+	if (cap > a->ceiling - a->used) /* an arena for one small object stays as small */
+		cap = a->ceiling - a->used;
 	if (cap < need)
 		cap = need;
 	c = calloc(1, sizeof *c + cap);

@@ -302,7 +302,8 @@ void
 smtp_session_init(struct smtp_session *s, const struct smtp_config *conf,
     const struct smtp_backend *back, const struct smtp_peer *peer)
 {
-	*s = (struct smtp_session){ .stream = s->stream, .conf = conf, .back = back, .peer = *peer };
+	*s = (struct smtp_session){ .stream = s->stream, .owner = s->owner, .conf = conf,
+		.back = back, .peer = *peer };
 	buf_init(&s->helo, LIMIT_DOMAIN);
 	buf_init(&s->account, LIMIT_LOGIN_NAME);
 }

@@ -71,6 +71,7 @@ struct smtp_session {
 	struct stream stream;
 	const struct smtp_config *conf;
 	const struct smtp_backend *back;
+	void *owner; /* the room's conversation, for starttls */
 	struct smtp_peer peer;
 	struct buf helo;	/* empty before EHLO or HELO */
 	struct buf account;	/* address of the account that logged in */
@@ -84,7 +85,7 @@ struct smtp_session {
 enum smtp_next { SMTP_PARK, SMTP_END };
 enum smtp_why { SMTP_INPUT, SMTP_DEADLINE, SMTP_STOPPING };
 
-/* The stream must have been initialised in s->stream, everything else is set here. */
+/* The stream must have been initialised in s->stream (and s->owner set), everything else is set here. */
 void smtp_session_init(struct smtp_session *s, const struct smtp_config *conf,
     const struct smtp_backend *back, const struct smtp_peer *peer);
 /* Talks until the client pauses. SMTP_PARK: call again at input, or at s->deadline_ms with
