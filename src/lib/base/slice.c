@@ -124,3 +124,23 @@ slice_u32(struct slice s, uint32_t *out)
 	*out = (uint32_t)v;
 	return true;
 }
+
+size_t
+slice_count_byte(struct slice s, uint8_t b)
+{
+	const uint64_t ones = 0x0101010101010101u, low = 0x7f7f7f7f7f7f7f7fu;
+	size_t n = 0, i = 0;
+
+	for (; s.n - i >= 8; i += 8) {
+		uint64_t eight, zero;
+
+		memcpy(&eight, s.p + i, 8);
+		eight ^= ones * b;
+		/* the top bit of each octet that is zero now */
+		zero = ~(((eight & low) + low) | eight | low);
+		n += (size_t)__builtin_popcountll(zero);
+	}
+	for (; i < s.n; i++)
+		n += s.p[i] == b ? 1 : 0;
+	return n;
+}

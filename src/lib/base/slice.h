@@ -85,6 +85,8 @@ int slice_cmp(struct slice a, struct slice b);
 /* Position of the first (last) byte b, or SLICE_NONE. */
 size_t slice_find_byte(struct slice s, uint8_t b);
 size_t slice_rfind_byte(struct slice s, uint8_t b);
+/* How often byte b occurs; eight bytes at a time. */
+size_t slice_count_byte(struct slice s, uint8_t b);
 /* Position of the first occurrence of needle, or SLICE_NONE; the empty needle is found at 0. */
 size_t slice_find(struct slice s, struct slice needle);
 /* Without spaces and tabs at both ends. */

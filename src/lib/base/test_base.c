@@ -24,6 +24,8 @@ slices(void **state)
 	assert_true(slice_u64(S("18446744073709551615"), &v) && v == UINT64_MAX);
 	assert_false(slice_u64(S("18446744073709551616"), &v));
 	assert_false(slice_u64(S(""), &v) || slice_u64(S("-1"), &v) || slice_u64(S("1 "), &v));
+	assert_int_equal(slice_count_byte(S("\n\n\x8a\x0b abcdefg\n\x0a\x8a\nabc\n"), '\n'), 6);
+	assert_int_equal(slice_count_byte(S(""), '\n'), 0);
 	assert_int_equal(slice_find(S("hello"), S("llo")), 2);
 	assert_int_equal(slice_find(S("he"), S("llo")), SLICE_NONE);
 	assert_true(slice_cmp(S("a"), S("ab")) < 0 && slice_cmp(S("b"), S("ab")) > 0);
