@@ -3,7 +3,9 @@
  * warden, lobby and the clients.
  *
  *	door_load ROOMS [CONNECTIONS [MEBIBYTES]]
+ *	door_load ROOMS serve
  *
+ * The second form prints the port of imaps and serves until its standard input ends: for testssl.
  * ROOMS is the folder with door/door and keys/keys (build/src/rooms). Prints memory (PSS) per idle
  * TLS connection, CPU time per handshake, and CPU time and rate of proxied octets each way. Kernel
  * memory is not in PSS: slabs of the whole machine are printed beside it, honest only on a quiet
@@ -199,7 +201,10 @@ on_converse(void *ctx, struct door_lobby_converse *m)
 	size_t left = flood;
 
 	(void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
-	need(send(fd, GREETING, sizeof GREETING - 1, MSG_NOSIGNAL) > 0, "greeting");
+	if (send(fd, GREETING, sizeof GREETING - 1, MSG_NOSIGNAL) <= 0) {
+		(void)close(fd); /* a client that has already gone */
+		return;
+	}
 	while (left > 0) {
 		ssize_t n = send(fd, block, left < sizeof block ? left : sizeof block, MSG_NOSIGNAL);
 
@@ -212,10 +217,15 @@ on_converse(void *ctx, struct door_lobby_converse *m)
 		(void)close(fd); /* an idle one stays open until the end */
 }
 
+static void
+on_gone(void *ctx, struct door_lobby_gone *m)
+{
+}
+
 static void *
 lobby(void *arg)
 {
-	static const struct door_lobby_server side = { .converse = on_converse };
+	static const struct door_lobby_server side = { .converse = on_converse, .gone = on_gone };
 	struct ipc_channel *ch = ipc_channel_new(lobby_fd, "door", "");
 
 	while (door_lobby_server_serve(ch, &side, NULL) == IPC_OK)
@@ -375,8 +385,10 @@ main(int argc, char **argv)
 	pthread_t thread;
 	SSL_CTX *ctx;
 	uint32_t n = 2000, mebibytes = 256;
+	bool serve;
 
-	if (argc < 2 || (argc > 2 && !slice_u32(slice_z(argv[2]), &n)) ||
+	serve = argc == 3 && slice_eq(slice_z(argv[2]), S("serve"));
+	if (argc < 2 || (argc > 2 && !serve && !slice_u32(slice_z(argv[2]), &n)) ||
 	    (argc > 3 && !slice_u32(slice_z(argv[3]), &mebibytes)) || n == 0 || mebibytes == 0) {
 		(void)fprintf(stderr, "usage: door_load ROOMS [CONNECTIONS [MEBIBYTES]]\n");
 		return 64;
@@ -387,8 +399,15 @@ main(int argc, char **argv)
 	ctx = testing_client(TLS1_3_VERSION, TLS1_3_VERSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	need(pthread_create(&thread, NULL, lobby, NULL) == 0, "thread");
-	idle(ctx, n, &keys, &door);
-	proxied(ctx, (size_t)mebibytes << 20, &door);
+	if (serve) {
+		(void)printf("%u\n", port);
+		(void)fflush(stdout);
+		while (getchar() != EOF)
+			;
+	} else {
+		idle(ctx, n, &keys, &door);
+		proxied(ctx, (size_t)mebibytes << 20, &door);
+	}
 	ipc_channel_free(&door.ch);
 	ipc_channel_free(&keys.ch);
 	(void)waitpid(door.pid, NULL, 0);

@@ -360,6 +360,39 @@ server_names(void **state)
 	privkey_free(&key);
 }
 
+/* T-004: a name with a NUL in it is no host name (RFC 6066 3): refused with unrecognized_name. */
+static void
+server_name_with_nul(void **state)
+{
+	struct privkey *key;
+	struct tls_server *s = testing_server(TESTING_EC, &key);
+	struct pair p;
+	BIO *up = BIO_new(BIO_s_mem()), *down = BIO_new(BIO_s_mem());
+	uint8_t *flight, alert[8];
+	size_t at;
+	long n;
+
+	pair_open(&p, s, 0, 0);
+	SSL_set_bio(p.client, down, up);
+	assert_int_equal(SSL_set_tlsext_host_name(p.client, "mail.example.test"), 1);
+	assert_int_equal(SSL_connect(p.client), -1);
+	n = BIO_get_mem_data(up, &flight);
+	at = slice_find(slice_of(flight, (size_t)n), S("mail.example.test"));
+	assert_true(at != SLICE_NONE);
+	flight[at + 4] = 0;
+	assert_int_equal(send(p.cfd, flight, (size_t)n, 0), n);
+	assert_true(arrives(p.sfd));
+	assert_int_equal(tls_handshake(p.server), TLS_FAIL);
+	assert_int_equal(tls_sni(p.server).n, 0);
+	assert_true(arrives(p.cfd));
+	assert_int_equal(recv(p.cfd, alert, sizeof alert, 0), 7);
+	assert_int_equal(alert[0], SSL3_RT_ALERT);
+	assert_int_equal(alert[6], SSL_AD_UNRECOGNIZED_NAME);
+	pair_close(&p);
+	tls_server_free(&s);
+	privkey_free(&key);
+}
+
 /* T-003: the client's flight in records of one octet. */
 static void
 tiny_records(void **state)
@@ -672,6 +705,7 @@ main(void)
 		cmocka_unit_test(no_resumption),
 		cmocka_unit_test(renegotiation),
 		cmocka_unit_test(server_names),
+		cmocka_unit_test(server_name_with_nul),
 		cmocka_unit_test(tiny_records),
 		cmocka_unit_test(bounded_turn),
 		cmocka_unit_test(garbage),
