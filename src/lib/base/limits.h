@@ -15,6 +15,7 @@
 #define LIMIT_SMTP_MAILBOX ((size_t)254)	/* RFC 5321 4.5.3.1.3: a path of 256 with its brackets */
 #define LIMIT_DOMAIN ((size_t)255)		/* RFC 5321 4.5.3.1.2, RFC 1035 2.3.4 */
 #define LIMIT_SMTP_ERRORS 20u			/* bad commands of one connection (count) */
+#define LIMIT_SMTP_TRANSACTIONS 1000u		/* MAIL commands of one connection (count) */
 #define LIMIT_SMTP_JUNK 100u			/* NOOP, VRFY, RSET without mail between (count) */
 #define LIMIT_SMTP_BAD_RCPTS 20u		/* unknown recipients of one connection (count) */
 #define LIMIT_MESSAGE ((size_t)52428800)	/* default of message_size: 50 MiB */

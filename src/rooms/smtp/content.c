@@ -240,10 +240,13 @@ smtp_data_continue(struct smtp_session *s)
 	stream_consume(&s->stream, used);
 	c->got += used;
 	if (!end) {
-		if (clock_mono_ms() > smtp_data_deadline(s))
+		if (clock_mono_ms() > smtp_data_deadline(s)) {
+			SMTP_EVENT(s, EVENT_PROTOCOL_ABUSE, EF("what", S("content too slow")), EN("bytes", c->got));
 			smtp_cut(s, 421, "4.4.2", "too slow");
-		else if (c->got > s->conf->max_size + DATA_IN_VAIN)
+		} else if (c->got > s->conf->max_size + DATA_IN_VAIN) {
+			SMTP_EVENT(s, EVENT_PROTOCOL_ABUSE, EF("what", S("content without end")));
 			smtp_cut(s, 552, "5.3.4", "far too big");
+		}
 		return true;
 	}
 	if (!refused(s, c)) {

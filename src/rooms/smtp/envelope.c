@@ -77,6 +77,10 @@ smtp_mail(struct smtp_session *s, const struct smtp_command *cmd)
 		smtp_error(s, 503, "5.5.1", "one MAIL at a time");
 		return;
 	}
+	if (s->transactions == LIMIT_SMTP_TRANSACTIONS) {
+		smtp_cut(s, 421, "4.7.0", "enough for one connection");
+		return;
+	}
 	t.arena = arena_new("transaction", LIMIT_ARENA_MESSAGE);
 	st = smtp_mail_parse(cmd->args, s->conf->submission, t.arena, &m, &why);
 	if (st != SMTP_SYNTAX_OK) {

@@ -96,7 +96,8 @@ world_rcpt(void *ctx, const struct smtp_auth_rcpt *in, uint64_t deadline_ms, str
 	*out = (struct smtp_auth_rcpt_answer){ .status = SMTP_AUTH_RCPT_STATUS_UNKNOWN_USER };
 	if (slice_ieq(in->address, S("alice@example.test")) || slice_ieq(in->address, S("postmaster")))
 		*out = (struct smtp_auth_rcpt_answer){ .targets = &alice, .n_targets = 1 };
-	else if (slice_ieq(in->address, S("bob@example.test")))
+	else if (slice_ieq(in->address, S("bob@example.test")) ||
+	    slice_ieq(in->address, S("bob@mydomain.tld"))) /* who the vectors write to */
 		*out = (struct smtp_auth_rcpt_answer){ .targets = &bob, .n_targets = 1 };
 	else if (slice_ieq(in->address, S("team@example.test")))
 		*out = (struct smtp_auth_rcpt_answer){ .targets = both, .n_targets = 2 };

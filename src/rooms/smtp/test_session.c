@@ -7,7 +7,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "lib/clock/clock.h"
 #include "rooms/smtp/test_backend.h"
@@ -638,6 +640,76 @@ broken_connections(void **state)
 		}
 }
 
+/* ../shared/vectors/smtp-james: what the client says (C:), in lock-step; the answers are ours, as theirs
+ * name extensions that differ. */
+static void
+james_script(const char *name, struct buf *script)
+{
+	char path[512], line[512];
+	FILE *f;
+
+	assert_true(snprintf(path, sizeof path, "%s/smtp-james/%s", VECTORS, name) < (int)sizeof path);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f) != NULL) {
+		struct slice in = slice_z(line);
+
+		if (slice_ends(in, S("\n")))
+			in = slice_head(in, in.n - 1);
+		if (!slice_starts(in, S("C:")))
+			continue;
+		in = slice_from(in, in.n > 2 ? 3 : 2);
+		for (size_t i = 0; i < in.n; i++) /* "\r\n" in a line is one segment with more behind it */
+			if (slice_starts(slice_from(in, i), S("\\r\\n"))) {
+				assert_true(buf_add(script, S("\r\n")));
+				i += 3;
+			} else {
+				assert_true(buf_byte(script, slice_at(in, i)));
+			}
+		if (in.n == 0 || !slice_ends(buf_slice(script), S("\r\n")))
+			assert_true(buf_add(script, S("\r\n")));
+		assert_true(buf_byte(script, 0x1f));
+	}
+	(void)fclose(f);
+}
+
+static void
+james(void **state)
+{
+	static const struct {
+		const char *name;
+		bool submission, tls;
+		const char *want;
+		unsigned accepted, starttls;
+	} scripts[] = {
+		{ "authplain.test", true, true, "220 250 334 334 535", 0, 0 },
+		{ "data_with_starttls.test", false, false, "220 250 250 250 354 250", 1, 0 },
+		{ "data_starts_with_starttls.test", false, false, "220 250 250 250 354 250", 1, 0 },
+		{ "starttls.test", false, false, "220 250 220", 0, 1 },
+		{ "starttls_session_fixation.test", true, false, "220 250 530 500 500 530 530 220", 0, 1 },
+		{ "starttls_with_injection.test", false, false, "220 250 220", 0, 1 },
+	};
+
+	for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++) {
+		struct buf script;
+		struct world w;
+
+		world_init(&w, scripts[i].submission);
+		buf_init(&script, 4000);
+		if (i == 0) /* says no EHLO, and theirs does not mind */
+			assert_true(buf_add(&script, S(HELLO "\x1f")));
+		james_script(scripts[i].name, &script);
+		(void)world_talk(&w, buf_slice(&script), scripts[i].tls, false);
+		assert_string_equal(codes(&w), scripts[i].want);
+		assert_int_equal(w.accepted, scripts[i].accepted);
+		assert_int_equal(w.starttls, scripts[i].starttls);
+		if (w.accepted > 0)
+			assert_true(said(&w.message, "starttls content\r\n"));
+		buf_free(&script);
+		world_free(&w);
+	}
+}
+
 int
 main(void)
 {
@@ -659,6 +731,14 @@ main(void)
 		cmocka_unit_test(parks_and_times_out),
 		cmocka_unit_test(broken_connections),
 	};
+	const struct CMUnitTest vectors[] = { cmocka_unit_test(james) };
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	if (failed != 0)
+		return failed;
+	if (access(VECTORS "/smtp-james", R_OK) != 0) {
+		(void)printf("SKIP: no ../shared/vectors/smtp-james\n");
+		return 77;
+	}
+	return cmocka_run_group_tests(vectors, NULL, NULL);
 }
