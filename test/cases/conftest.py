@@ -22,68 +22,11 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
 sys.dont_write_bytecode = True
-from boxes import Mailbox  # noqa: E402
-from server import a_server  # noqa: E402
-from wire import Imap, Smtp  # noqa: E402
+from target import a_target  # noqa: E402
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "memory(mib): bound of the growth of private memory")
-    config.addinivalue_line("markers", "slow_bystander: the case may hold others up (peers only)")
-
-
-class Target:
-    """What the cases need of a server."""
-
-    peer = False
-
-    def __init__(self, server):
-        self.server = server
-        self.host, self.ports = server.host, server.ports
-        self.alice, self.bob = "alice@example.test", "bob@example.test"
-
-    def smtp(self, **more):
-        return Smtp(self.host, self.ports["smtp"], **more)
-
-    def submission(self, login=None, **more):
-        s = Smtp(self.host, self.ports["submission"], **more)
-        if login:
-            assert s.starttls().code == 220
-            answer = s.ask("AUTH PLAIN " + plain(login, self.password(login)))
-            assert answer.code == 235, answer
-        return s
-
-    def imap(self, login=None, tls=True, **more):
-        who = (login, self.password(login)) if login else None
-        return Imap(self.host, self.ports["imaps" if tls else "imap"], tls=tls, login=who, **more)
-
-    def password(self, address):
-        return self.server.password(address)
-
-    def box(self, address):
-        return Mailbox(self.server, address)
-
-    def private_kib(self):
-        total = 0
-        for pid in self.server.pids():
-            try:
-                with open(f"/proc/{pid}/smaps_rollup") as f:
-                    total += sum(int(x.split()[1]) for x in f if x.startswith("Private_Dirty:"))
-            except OSError:
-                pass
-        return total
-
-    def lasting_rooms(self):
-        """name -> pid of the rooms that must outlive a case (mailbox rooms come and go)"""
-        return {name: pid for name, pid in self.server.rooms() if not name.startswith("mailbox")}
-
-    def log(self, seconds):
-        return self.server.log_lines(seconds)
-
-
-def plain(user, password, authzid=""):
-    """The response of AUTH PLAIN (RFC 4616)"""
-    import base64
-    return base64.b64encode(f"{authzid}\0{user}\0{password}".encode()).decode()
 
 
 class Bystander(threading.Thread):
@@ -118,14 +61,8 @@ class Bystander(threading.Thread):
 
 @pytest.fixture(scope="session")
 def target():
-    if os.environ.get("POSTERN_CASES_PEER"):
-        from peer_target import PeerTarget
-        t = PeerTarget()
+    with a_target(23000) as t:
         yield t
-        t.stop()
-        return
-    with a_server(int(os.environ.get("POSTERN_PORT_BASE", "23000"))) as server:
-        yield Target(server)
 
 
 @pytest.fixture(scope="session")

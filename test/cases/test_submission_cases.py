@@ -8,7 +8,7 @@ import statistics
 import time
 
 import pytest
-from conftest import plain
+from target import plain
 
 SAMPLES = 200 if os.environ.get("POSTERN_CASES_FULL") else 30
 MECHANISMS = {"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "OAUTHBEARER"}

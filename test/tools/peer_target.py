@@ -8,7 +8,7 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, TOP + "/bench")
-from conftest import Target  # noqa: E402
+from target import Target  # noqa: E402
 from measure import Group  # noqa: E402
 from peers import Dovecot, Postfix  # noqa: E402
 
@@ -17,6 +17,8 @@ SUBMISSION = """127.0.0.1:{port} inet n - n - 100 smtpd
  -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes -o smtpd_sasl_type=dovecot
  -o smtpd_sasl_path={{dir}}/auth -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
 """
+
+SUBMISSIONS = SUBMISSION.replace("smtpd_tls_security_level=encrypt", "smtpd_tls_wrappermode=yes")
 
 
 class PeerTarget(Target):
@@ -35,7 +37,7 @@ class PeerTarget(Target):
 }}
 auth_mechanisms = plain login
 """.replace("mail_location", "#"))
-        more = SUBMISSION.format(port=24587).replace("{dir}", self.dir)
+        more = (SUBMISSION.format(port=24587) + SUBMISSIONS.format(port=24465)).replace("{dir}", self.dir)
         self.postfix = Postfix(self.dir + "/postfix", 24025, list(PASSWORDS), more=more,
                                extra="virtual_alias_maps = inline:{postmaster=alice@example.test}")
         shutil.rmtree(self.dir + "/dovecot/mail")
@@ -47,10 +49,19 @@ auth_mechanisms = plain login
         self.server = self
 
     host = "127.0.0.1"
-    ports = {"smtp": 24025, "submission": 24587, "imap": 24143, "imaps": 24993}
+    ports = {"smtp": 24025, "submission": 24587,
+             "submissions": 24465, "imap": 24143, "imaps": 24993}
 
     def password(self, address):
         return PASSWORDS[address.split("@")[0]]
+
+    def certificate(self, path):
+        """Dovecot's and Postfix's own, one after the other"""
+        with open(path, "w") as f:
+            for peer in (self.dovecot, self.postfix):
+                with open(peer.cafile) as c:
+                    f.write(c.read())
+        return path
 
     def queue_length(self):
         return self.postfix.queue_length()
