@@ -375,12 +375,12 @@ put_childless(struct buf *b, const struct mime_part *p, bool extended, struct ar
 }
 
 bool
-structure_put_body(struct buf *b, struct mime *m, bool extended, struct arena *scratch)
+structure_put_body(struct buf *b, const struct mime_part *part, bool extended,
+    struct arena *scratch)
 {
-	const struct mime_part *p = m->root;
+	const struct mime_part *p = part;
 	bool ok = true;
 
-	mime_count_lines(m);
 	while (ok && !b->bad) {
 		if (p->first != NULL) {
 			ok = put_open(b, p, scratch);
@@ -388,11 +388,11 @@ structure_put_body(struct buf *b, struct mime *m, bool extended, struct arena *s
 			continue;
 		}
 		ok = put_childless(b, p, extended, scratch);
-		while (ok && p->parent != NULL && p->next == NULL) {
+		while (ok && p != part && p->next == NULL) {
 			p = p->parent;
 			ok = put_close(b, p, extended, scratch);
 		}
-		if (p->next == NULL)
+		if (p == part)
 			break;
 		p = p->next;
 	}

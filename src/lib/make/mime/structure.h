@@ -18,10 +18,10 @@
  * group there. To, Cc and Bcc that come more than once are one list. */
 [[nodiscard]] bool structure_put_envelope(struct buf *b, const struct mime_part *part,
     struct arena *scratch);
-/* The body structure of a message; with extended set BODYSTRUCTURE, else BODY. Sizes are of the octets
- * as they stand in the message, lines count line ends (and are counted here, once for m). Parameters
- * come as written, continuations put together (RFC 2231 section 6), text without a charset says
- * us-ascii. A multipart without parts has one empty text/plain part, because the grammar wants one;
- * multipart and messages that lie below LIMIT_MIME_DEPTH are application/octet-stream. */
-[[nodiscard]] bool structure_put_body(struct buf *b, struct mime *m, bool extended,
+/* The body structure of part (the root for the whole message); with extended set BODYSTRUCTURE, else
+ * BODY. Sizes are of the octets as they stand in the message, lines count line ends. Parameters come as
+ * written, continuations put together (RFC 2231 section 6), text without a charset says us-ascii. A
+ * multipart without parts has one empty text/plain part, because the grammar wants one; multipart and
+ * messages that lie below LIMIT_MIME_DEPTH are application/octet-stream. */
+[[nodiscard]] bool structure_put_body(struct buf *b, const struct mime_part *part, bool extended,
     struct arena *scratch);

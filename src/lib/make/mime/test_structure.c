@@ -83,8 +83,8 @@ answers(struct slice message, struct buf *envelope, struct buf *body, struct buf
 	buf_reset(structure);
 	assert_true(mime_parse(message, a, &m));
 	assert_true(structure_put_envelope(envelope, m.root, scratch));
-	assert_true(structure_put_body(body, &m, false, scratch));
-	assert_true(structure_put_body(structure, &m, true, scratch));
+	assert_true(structure_put_body(body, m.root, false, scratch));
+	assert_true(structure_put_body(structure, m.root, true, scratch));
 	assert_int_equal(arena_used(scratch), 0);
 	c = cur_of(buf_slice(envelope));
 	assert_true(strict_envelope(&c) && cur_done(&c));
@@ -143,7 +143,7 @@ full(void **state)
 	assert_true(b.bad);
 	buf_free(&b);
 	buf_init(&b, MOST);
-	assert_false(structure_put_body(&b, &m, true, tiny));
+	assert_false(structure_put_body(&b, m.root, true, tiny));
 	buf_reset(&b);
 	assert_false(structure_put_envelope(&b, m.root, tiny));
 	assert_int_equal(arena_used(tiny), 0);

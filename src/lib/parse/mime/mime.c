@@ -443,6 +443,45 @@ scan_all(struct scan *s)
 	return true;
 }
 
+struct sweep {
+	struct slice in;
+	size_t at;
+	uint64_t lines;		/* in front of at */
+};
+
+static uint64_t
+lines_before(struct sweep *s, size_t to)
+{
+	s->lines += slice_count_byte(slice_sub(s->in, s->at, to - s->at), '\n');
+	s->at = to;
+	return s->lines;
+}
+
+/* Counts the lines of all bodies in one sweep, however deep they nest: bodies begin in the order of
+ * mime_next() and end when the walk leaves them, so that the sweep only goes forward. */
+static void
+count_lines(struct slice in, struct mime_part *p)
+{
+	struct sweep s = { .in = in };
+
+	for (;;) {
+		p->lines = lines_before(&s, p->body_at);
+		if (p->first != NULL) {
+			p = p->first;
+			continue;
+		}
+		for (;;) {
+			p->lines = lines_before(&s, p->body_at + p->body.n) - p->lines;
+			if (p->next != NULL || p->parent == NULL)
+				break;
+			p = p->parent;
+		}
+		if (p->next == NULL)
+			return;
+		p = p->next;
+	}
+}
+
 bool
 mime_parse(struct slice message, struct arena *a, struct mime *out)
 {
@@ -455,6 +494,7 @@ mime_parse(struct slice message, struct arena *a, struct mime *out)
 		return false;
 	for (root = s.cur; root->parent != NULL;)
 		root = root->parent;
+	count_lines(s.in, root);
 	*out = (struct mime){ .in = s.in, .root = root, .parts = s.parts, .defects = s.defects };
 	return true;
 }
@@ -476,47 +516,4 @@ bool
 mime_is(const struct mime_part *part, struct slice type, struct slice subtype)
 {
 	return slice_ieq(part->type, type) && (subtype.n == 0 || slice_ieq(part->subtype, subtype));
-}
-
-struct sweep {
-	struct slice in;
-	size_t at;
-	uint64_t lines;		/* in front of at */
-};
-
-static uint64_t
-lines_before(struct sweep *s, size_t to)
-{
-	s->lines += slice_count_byte(slice_sub(s->in, s->at, to - s->at), '\n');
-	s->at = to;
-	return s->lines;
-}
-
-/* Bodies begin in the order of mime_next() and end when the walk leaves them, so that the sweep only
- * goes forward. */
-void
-mime_count_lines(struct mime *m)
-{
-	struct sweep s = { .in = m->in };
-	struct mime_part *p = m->root;
-
-	if (m->counted)
-		return;
-	m->counted = true;
-	for (;;) {
-		p->lines = lines_before(&s, p->body_at);
-		if (p->first != NULL) {
-			p = p->first;
-			continue;
-		}
-		for (;;) {
-			p->lines = lines_before(&s, p->body_at + p->body.n) - p->lines;
-			if (p->next != NULL || p->parent == NULL)
-				break;
-			p = p->parent;
-		}
-		if (p->next == NULL)
-			return;
-		p = p->next;
-	}
 }

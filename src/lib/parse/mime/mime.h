@@ -70,7 +70,7 @@ struct mime_part {
 	uint32_t number;		/* 1.. among its siblings */
 	uint32_t depth;			/* root is 0 */
 	uint32_t defects;		/* enum mime_defect, of this node alone */
-	uint64_t lines;			/* line ends in body; set by mime_count_lines() */
+	uint64_t lines;			/* line ends in body */
 };
 
 struct mime {
@@ -78,7 +78,6 @@ struct mime {
 	struct mime_part *root;
 	uint32_t parts;			/* nodes, embedded messages counted */
 	uint32_t defects;		/* of all nodes */
-	bool counted;			/* mime_count_lines() was here */
 };
 
 /* Reads a message. Any octets are a message. False, with *out untouched, only at the arena's ceiling
@@ -92,6 +91,3 @@ struct mime_part *mime_next(const struct mime_part *part, const struct mime_part
 
 /* True when the part has this type in any case; an empty subtype stands for all. */
 bool mime_is(const struct mime_part *part, struct slice type, struct slice subtype);
-
-/* Sets lines of every node, once, in one sweep over the message however deep it nests. */
-void mime_count_lines(struct mime *m);
