@@ -235,7 +235,7 @@ smtp_rcpt(struct smtp_session *s, const struct smtp_command *cmd)
 	struct arena *answer;
 	struct addr ad;
 
-	if (s->txn.n_rcpts == LIMIT_SMTP_RCPTS) {
+	if (s->txn.commands++ >= LIMIT_SMTP_RCPTS) { /* duplicates and refusals count too */
 		smtp_refuse(s, "rcpt", S(""), 452, "4.5.3", "too many recipients");
 		return;
 	}

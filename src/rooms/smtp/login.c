@@ -31,7 +31,7 @@ challenge(struct smtp_session *s, const char *text, int64_t deadline, struct sli
 	smtp_reply(s, 334, NULL, text);
 	if (s->over)
 		return false;
-	st = stream_line(&s->stream, LIMIT_SMTP_AUTH_LINE, deadline, line);
+	st = stream_line(&s->stream, LIMIT_SMTP_AUTH_LINE - 2, deadline, line);
 	if (st == STREAM_OK)
 		return true;
 	if (st == STREAM_TOO_LONG || st == STREAM_BAD)

@@ -5,6 +5,8 @@
 #include "lib/clock/clock.h"
 #include "lib/make/reply.h"
 
+#define CRLF ((size_t)2) /* counts in the limits of lines: RFC 5321 section 4.5.3.1.4 */
+
 enum {
 	NEEDS_HELO = 1,	 /* 503 before EHLO or HELO */
 	NEEDS_TLS = 2,	 /* submission: 530 in plain text (RFC 3207 section 4, RFC 8314) */
@@ -248,9 +250,10 @@ next(struct smtp_session *s)
 			s->deadline_ms = clock_mono_ms() + SMTP_IDLE_MS;
 		return went_on;
 	}
-	st = stream_line(&s->stream, s->conf->submission ? LIMIT_SMTP_AUTH_LINE : LIMIT_SMTP_LINE,
+	st = stream_line(&s->stream,
+	    (s->conf->submission ? LIMIT_SMTP_AUTH_LINE : LIMIT_SMTP_LINE) - CRLF,
 	    smtp_after(SMTP_LINGER_MS), &line);
-	if (st == STREAM_OK && line.n > LIMIT_SMTP_LINE && !slice_istarts(line, S("AUTH ")))
+	if (st == STREAM_OK && line.n > LIMIT_SMTP_LINE - CRLF && !slice_istarts(line, S("AUTH ")))
 		st = STREAM_TOO_LONG;
 	switch (st) {
 	case STREAM_OK:

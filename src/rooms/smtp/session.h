@@ -62,6 +62,7 @@ struct txn {
 	bool body_8bit;
 	struct smtp_queue_rcpt *rcpts;
 	size_t n_rcpts, cap_rcpts, rcpt_bytes;
+	size_t commands; /* RCPT so far, accepted or not */
 	struct slice only_rcpt;	  /* what RCPT said, where there was one */
 	struct content *content;  /* while DATA is under way */
 	char queue_id[SESSION_TEXT + 12];
