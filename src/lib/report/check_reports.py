@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Runs the report driver over the vectors dmarc-reports and over hostile reports made on the spot.
+
+Every good file must give all its rows (counted by Python's own XML parser or by regular expression)
+and, where the suite has the expected parse beside it, the same values. Every bad one must be refused
+with exit status 1 within 256 MiB. Report mails are taken apart by Python's email package: what is
+tested here are the attachments."""
+import email
+import email.policy
+import gzip
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+DRIVER, VECTORS = sys.argv[1], os.path.join(sys.argv[2], "dmarc-reports")
+failures = []
+
+
+def run(data):
+    with tempfile.NamedTemporaryFile() as f:
+        f.write(data)
+        f.flush()
+        p = subprocess.run([DRIVER, f.name], capture_output=True, timeout=60)
+    return p.returncode, p.stdout
+
+
+def parsed(out):
+    *rows, report = [json.loads(line) for line in out.splitlines()]
+    return dict(report, rows=rows)
+
+
+def attachments(raw):
+    for part in email.message_from_bytes(raw, policy=email.policy.compat32).walk():
+        if part.is_multipart():
+            continue
+        data = part.get_payload(decode=True) or b""
+        name = (part.get_filename() or "") + " " + part.get_content_type()
+        if re.search(r"zip|xml|octet-stream", name) or data[:2] in (b"PK", b"\x1f\x8b"):
+            yield data
+
+
+def unpacked(data):
+    if data[:2] == b"\x1f\x8b":
+        return gzip.GzipFile(fileobj=io.BytesIO(data)).read()
+    if data[:2] == b"PK":
+        z = zipfile.ZipFile(io.BytesIO(data))
+        return z.read(z.namelist()[0])
+    return data
+
+
+def compare(name, got, want):
+    """want: mail-auth's parse."""
+    meta, pol = want["report_metadata"], want["policy_published"]
+    word = lambda s: "" if s in (None, "Unspecified") else s.lower()
+    text = lambda s: " ".join((s or "").split())
+    pairs = [(got["org_name"], meta["org_name"]), (got["email"], meta["email"]),
+             (got["report_id"], meta["report_id"]), (got["begin"], meta["date_range"]["begin"]),
+             (got["end"], meta["date_range"]["end"]), (got["domain"], pol["domain"].lower()),
+             (got["extra_contact"], meta.get("extra_contact_info") or ""),
+             (got["p"], word(pol["p"])), (len(got["rows"]), len(want["record"]))]
+    for a, b in zip(got["rows"], want["record"]):
+        row, ids, auth = b["row"], b["identifiers"], b["auth_results"]
+        pairs += [(a["source"], row["source_ip"]), (a["count"], row["count"]),
+                  (a["disposition"], word(row["policy_evaluated"]["disposition"])),
+                  (a["dkim"], word(row["policy_evaluated"]["dkim"])),
+                  (a["spf"], word(row["policy_evaluated"]["spf"])),
+                  (len(a["reasons"]), len(row["policy_evaluated"]["reason"])),
+                  (a["header_from"], ids["header_from"].lower()),
+                  (a["envelope_from"], (ids["envelope_from"] or "").lower()),
+                  (len(a["dkim_auth"]), len(auth["dkim"])), (len(a["spf_auth"]), len(auth["spf"]))]
+        for x, y in zip(a["dkim_auth"] + a["spf_auth"], auth["dkim"] + auth["spf"]):
+            pairs += [(x["domain"], y["domain"].lower()), (x["result"], word(y["result"]))]
+            if "selector" in y:
+                pairs += [(x["selector"], y["selector"] or "")]
+        for x, y in zip(a["reasons"], row["policy_evaluated"]["reason"]):
+            pairs += [(text(x["comment"]), text(y["comment"]))]
+    for a, b in pairs:
+        if a != b:
+            failures.append(f"{name}: {a!r} is not {b!r}")
+
+
+def good(name, data, expected):
+    code, out = run(data)
+    if code != 0:
+        failures.append(f"{name}: refused, {code} {out[:80]!r}")
+        return 0
+    got = parsed(out)
+    rows = len(re.findall(rb"<(?:\w+:)?record[\s>]", unpacked(data)))
+    damaged = name.startswith("bad.com")  # its third record is no XML any more
+    if len(got["rows"]) != rows - damaged or rows == 0 or got["damaged"] != damaged:
+        failures.append(f"{name}: {len(got['rows'])} rows of {rows}")
+    if expected:
+        compare(name, got, expected)
+    return len(got["rows"])
+
+
+def suite():
+    files = rows = refused = 0
+    for folder, _, names in sorted(os.walk(VECTORS)):
+        for name in sorted(names):
+            path = os.path.join(folder, name)
+            if name.endswith(".json") or name == "SOURCE.txt":
+                continue
+            raw = open(path, "rb").read()
+            beside = os.path.splitext(path)[0] + ".json"
+            expected = json.load(open(beside)) if os.path.exists(beside) else None
+            parts = list(attachments(raw)) if name.endswith(".eml") else [raw]
+            if re.search(r"invalid|empty|-ignored", name):
+                for data in parts:
+                    code, out = run(data)
+                    if code == 0 and "-ignored" in name:
+                        continue  # a report like any other; its owner did not want it
+                    if code != 1:
+                        failures.append(f"{name}: exit {code}")
+                refused += 1
+                continue
+            if not parts:
+                failures.append(f"{name}: no attachment found")
+            for data in parts:
+                rows += good(name, data, expected)
+            files += 1
+    print(f"dmarc-reports: {files} reports, {rows} rows, {refused} others without harm")
+    if files != 34 or refused != 2:
+        failures.append(f"{files} reports and {refused} others: the suite has changed")
+
+
+def xml(rows, head="", meta="<org_name>x</org_name>"):
+    return (f"<?xml version='1.0'?>{head}<feedback><report_metadata>{meta}</report_metadata>"
+            f"{rows}</feedback>").encode()
+
+
+ROW = "<record><row><source_ip>192.0.2.1</source_ip><count>1</count></row></record>"
+
+
+def hostile():
+    lol = "".join(f"<!ENTITY l{i} \"{'&l%d;' % (i - 1) * 10}\">" for i in range(1, 10))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr("a.xml", b"<feedback>" + b" " * 40_000_000)
+    nested = io.BytesIO()
+    with zipfile.ZipFile(nested, "w") as z:
+        z.writestr("a.zip", packed.getvalue()[:1000])
+    cases = {
+        "billion laughs": xml(ROW + "<a>&l9;</a>", f"<!DOCTYPE x [<!ENTITY l0 'lol'>{lol}]>"),
+        "external entity": xml(ROW, "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]>",
+                               "<org_name>&e;</org_name>"),
+        "doctype alone": xml(ROW, "<!DOCTYPE feedback>"),
+        "undefined entity": xml(ROW, "", "<org_name>&e;</org_name>"),
+        "zip bomb": packed.getvalue(),
+        "gzip bomb": gzip.compress(b"<feedback>" + b"<a/>" * 8_000_000, 9),
+        "zip in zip": nested.getvalue(),
+        "no rows": xml(""),
+        "cut in the first row": xml(ROW)[:-30],
+        "cut without an id": xml(ROW)[:-5],
+        "not a report": b"<html></html>",
+        "empty": b"",
+        "gzip header alone": b"\x1f\x8b",
+        "zip header alone": b"PK\x03\x04",
+        "deep": b"<feedback>" + b"<a>" * 1_000_000,
+        "different names": b"<feedback>" + b"".join(b"<a%d/>" % i for i in range(500_000)),
+        "different attributes": b"<feedback " + b" ".join(b"a%d=''" % i for i in range(500_000)) + b">",
+        "one long token": b"<feedback><!--" + b"x" * 9_000_000,
+        "one long attribute": b"<feedback a='" + b"x" * 9_000_000,
+        "too long": xml(ROW * 140_000),
+        "many texts": xml("", "", "<email>" + "x" * 900 + "</email>") * 1,
+        "endless metadata": xml(ROW, "", ("<email>" + "x" * 1000 + "</email>") * 9000),
+        "utf-16": xml(ROW).decode().encode("utf-16"),
+    }
+    for name, data in cases.items():
+        code, out = run(data)
+        if code != 1:
+            failures.append(f"{name}: exit {code} {out[:100]!r}")
+    # a million rows do not fit; what fits is read to the last row
+    many = xml(ROW * 100_000)
+    code, out = run(many)
+    if code != 0 or len(parsed(out)["rows"]) != 100_000:
+        failures.append(f"100000 rows: exit {code}")
+    # nothing of a record survives into the report, whatever its names
+    odd = xml("<record><report_metadata><org_name>evil</org_name></report_metadata><feedback>"
+              "<version>9</version></feedback></record>" * 3)
+    code, out = run(odd)
+    if code != 0 or parsed(out)["org_name"] != "x" or parsed(out)["version"] != "":
+        failures.append(f"nested metadata: {code} {out[:200]!r}")
+    print(f"hostile reports: {len(cases)} refused, 2 read")
+
+
+if not os.path.isdir(VECTORS):
+    print("SKIP: no vectors in", VECTORS)
+    hostile()
+    sys.exit(1 if failures else 77)
+suite()
+hostile()
+print("\n".join(failures))
+sys.exit(1 if failures else 0)

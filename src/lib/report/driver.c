@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ * Reads one report file in 256 MiB of address space and prints what was understood as lines of JSON,
+ * the rows first, for check_reports.py. Exit 0: a report; 1: cleanly refused. */
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include <jansson.h>
+
+#include "lib/base/own.h"
+#include "lib/report/dmarc.h"
+
+static json_t *
+text(struct slice s)
+{
+	return json_stringn(s.n == 0 ? "" : (const char *)s.p, s.n);
+}
+
+static json_t *
+auth(const struct dmarc_report_auth *list, size_t n)
+{
+	json_t *out = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		(void)json_array_append_new(out,
+		    json_pack("{so so so so so}", "domain", text(list[i].domain), "selector",
+			text(list[i].selector), "scope", text(list[i].scope), "result",
+			text(list[i].result), "human", text(list[i].human)));
+	return out;
+}
+
+/* One line of JSON: nothing is kept. */
+static bool
+print(json_t *v)
+{
+	bool ok = json_dumpf(v, stdout, JSON_COMPACT) == 0;
+
+	json_decref(v);
+	return putchar('\n') != EOF && ok;
+}
+
+static bool
+on_row(void *self, const struct dmarc_report_row *row)
+{
+	json_t *reasons = json_array();
+
+	for (size_t i = 0; i < row->n_reasons; i++)
+		(void)json_array_append_new(reasons, json_pack("{so so}", "type",
+		    text(row->reasons[i].type), "comment", text(row->reasons[i].comment)));
+	(void)self;
+	return print(json_pack("{so sI so so so so so so so so so si}", "source", text(row->source), "count",
+		       (json_int_t)row->count, "disposition", text(row->disposition), "dkim",
+		       text(row->dkim), "spf", text(row->spf), "envelope_to", text(row->envelope_to),
+		       "envelope_from", text(row->envelope_from), "header_from", text(row->header_from),
+		       "reasons", reasons, "dkim_auth", auth(row->dkim_auth, row->n_dkim), "spf_auth",
+		       auth(row->spf_auth, row->n_spf), "ip", (int)row->ip.n));
+}
+
+static int
+dmarc(struct slice in)
+{
+	own(arena_p) a = arena_new("report", 262144);
+	enum dmarc_report_status status;
+	struct dmarc_report r;
+
+	status = dmarc_report_read(in, a, on_row, NULL, &r);
+	if (status != DMARC_REPORT_OK) {
+		(void)printf("%s\n", dmarc_report_status_name(status));
+		return 1;
+	}
+	return print(json_pack("{so so so so so sI sI so so so so so so so so so so sb}", "version",
+	    text(r.version), "org_name", text(r.org_name), "email", text(r.email), "extra_contact",
+	    text(r.extra_contact), "report_id", text(r.report_id), "begin", (json_int_t)r.begin, "end",
+	    (json_int_t)r.end, "generator", text(r.generator), "error", text(r.error), "domain",
+	    text(r.domain), "p", text(r.p), "sp", text(r.sp), "np", text(r.np), "adkim",
+	    text(r.adkim), "aspf", text(r.aspf), "fo", text(r.fo), "testing", text(r.testing), "damaged", (int)r.damaged))
+		   ? 0
+		   : 2;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct rlimit memory = { 268435456, 268435456 };
+	own(buf_t) b = { .max = 0 };
+	uint8_t piece[1024];
+	size_t got;
+	FILE *f;
+
+	if (argc != 2 || (f = fopen(argv[1], "rb")) == NULL)
+		return 2;
+#ifndef __SANITIZE_ADDRESS__
+	if (setrlimit(RLIMIT_AS, &memory) != 0)
+		return 2;
+#endif
+	buf_init(&b, 16777216);
+	while ((got = fread(piece, 1, sizeof piece, f)) > 0)
+		(void)buf_add(&b, slice_of(piece, got));
+	(void)fclose(f);
+	return dmarc(buf_slice(&b));
+}
