@@ -158,8 +158,10 @@ listener(void)
 	return fd;
 }
 
+/* per_address: 0 for no limit. */
 static void
-start_rooms(const char *rooms, unsigned connections, struct started *keys, struct started *door)
+start_rooms(const char *rooms, unsigned connections, struct slice per_address,
+    struct started *keys, struct started *door)
 {
 	own(buf_t) cert = { .max = TLS_CHAIN_BYTES }, key = { .max = PRIVKEY_PEM_MAX };
 	own(buf_t) path = { .max = 4096 }, number = { .max = 32 };
@@ -184,7 +186,7 @@ start_rooms(const char *rooms, unsigned connections, struct started *keys, struc
 	lobby_fd = lobby[1];
 	buf_fmt(&number, "%u", connections + 100);
 	tell(door, S("connections"), buf_slice(&number));
-	tell(door, S("connections_per_address"), S("0"));
+	tell(door, S("connections_per_address"), per_address);
 	hand(door, S("imaps"), listener());
 	hand(door, S("certificate"), memory_file(buf_slice(&cert)));
 	go(keys);
@@ -395,7 +397,7 @@ main(int argc, char **argv)
 	}
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 	need(tls_init(), "tls_init");
-	start_rooms(argv[1], n, &keys, &door);
+	start_rooms(argv[1], n, serve ? S("50") : S("0"), &keys, &door);
 	ctx = testing_client(TLS1_3_VERSION, TLS1_3_VERSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	need(pthread_create(&thread, NULL, lobby, NULL) == 0, "thread");
