@@ -4,13 +4,14 @@
 #include "lib/base/own.h"
 
 #define WIDTH ((size_t)76)
-#define TAB ((size_t)8)
+#define INDENT ((size_t)1)
 
 void
 fold_line(struct fold *f)
 {
-	buf_add(f->b, S("\r\n\t"));
-	f->col = TAB;
+	/* a space, not a tab: dkimpy looks for " i=" in an ARC-Message-Signature */
+	buf_add(f->b, S("\r\n "));
+	f->col = INDENT;
 }
 
 void
@@ -24,9 +25,9 @@ fold_begin(struct fold *f, struct buf *b, struct slice name)
 void
 fold_word(struct fold *f, struct slice word, bool space)
 {
-	if (f->col + word.n + space > WIDTH && f->col > TAB) {
+	if (f->col + word.n + space > WIDTH && f->col > INDENT) {
 		fold_line(f);
-	} else if (space) {
+	} else if (space && f->col > INDENT) {
 		buf_byte(f->b, ' ');
 		f->col++;
 	}

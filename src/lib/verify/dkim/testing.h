@@ -8,7 +8,7 @@
 #include "lib/base/own.h"
 #include "lib/verify/dkim/dkim.h"
 
-#define TESTING_RECORDS 64
+#define TESTING_RECORDS 256
 
 struct testing_dns {
 	struct {
