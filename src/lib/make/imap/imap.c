@@ -15,11 +15,8 @@ quotable(struct slice s)
 }
 
 bool
-imap_put_literal(struct buf *b, struct slice s)
+imap_put_octets(struct buf *b, struct slice s)
 {
-	buf_byte(b, '{');
-	buf_u64(b, s.n);
-	buf_add(b, S("}\r\n"));
 	while (s.n > 0) {
 		size_t nul = slice_find_byte(s, 0);
 
@@ -30,6 +27,15 @@ imap_put_literal(struct buf *b, struct slice s)
 		s = slice_from(s, nul + 1);
 	}
 	return !b->bad;
+}
+
+bool
+imap_put_literal(struct buf *b, struct slice s)
+{
+	buf_byte(b, '{');
+	buf_u64(b, s.n);
+	buf_add(b, S("}\r\n"));
+	return imap_put_octets(b, s);
 }
 
 bool

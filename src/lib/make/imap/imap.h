@@ -12,6 +12,8 @@
 bool imap_put_string(struct buf *b, struct slice s);
 /* "{n}" CRLF and the bytes, always. */
 bool imap_put_literal(struct buf *b, struct slice s);
+/* The bytes of a literal whose count was written before: for messages that leave in pieces. */
+bool imap_put_octets(struct buf *b, struct slice s);
 /* A string, or NIL when nil is set. */
 bool imap_put_nstring(struct buf *b, struct slice s, bool nil);
 /* An atom when it is one, else a string. "NIL" leaves quoted. */

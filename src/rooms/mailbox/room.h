@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT
+ * The mailbox room: one process for one user, with a uid of the user's own. Conversations come from
+ * door after auth's word, deliveries from queue; both end in the same store, and whoever is idle in a
+ * folder hears of it.
+ *
+ * The loop's thread takes deliveries: what arrives together is committed one by one and flushed once,
+ * then answered; from that moment queue may forget it. Conversations run in the pool's threads. */
+#pragma once
+
+#include "ipc/queue_mailbox.h"
+#include "lib/proc/pool.h"
+#include "lib/proc/proc.h"
+#include "rooms/mailbox/session.h"
+
+#define MAILBOX_DOORS 16u	      /* instances of door (count) */
+#define MAILBOX_THREADS 24u
+#define MAILBOX_STACK ((size_t)262144)
+#define MAILBOX_BATCH 64u	      /* deliveries that share one flush (count) */
+#define MAILBOX_REST_MS 5000u	      /* without work so long: caches are given back */
+#define MAILBOX_LEAVE_MS 60000u	      /* without sessions and work so long: the room may end */
+
+struct mailbox_room;
+
+struct mailbox_link {
+	struct mailbox_room *room;
+	struct ipc_channel *ch; /* NULL: lost */
+	struct loop_watch *watch;
+	uint64_t generation;	/* rises with each new channel */
+};
+
+struct mailbox_conv {
+	struct pool_conv pc; /* first */
+	struct session s;
+	struct mailbox_room *room;
+	struct mailbox_link *link;
+	uint64_t generation;		  /* of the link that brought it */
+	struct arena *arena;		  /* holds this struct */
+	struct mailbox_conv *next, *prev; /* all of the room, under the lock */
+	bool gone;			  /* under the lock: end at the next turn */
+};
+
+/* A delivery that is committed and waits for the flush. */
+struct delivered {
+	struct ipc_call call;
+	uint64_t folder;
+};
+
+struct mailbox_room {
+	struct proc *proc; /* NULL in tests */
+	struct loop *loop;
+	struct pool *pool;
+	struct mailbox *store;
+	struct hub hub;
+	char account[16];  /* its number, for events */
+	struct mailbox_link doors[MAILBOX_DOORS];
+	pthread_mutex_t lock;
+	struct mailbox_conv *first; /* changed by the loop's thread alone */
+	bool stopping, rested;	    /* of the loop's thread */
+	uint64_t busy_ms;	    /* when there was work last */
+	/* deliveries; of the loop's thread */
+	struct ipc_channel *queue;
+	struct loop_watch *queue_watch;
+	struct delivered batch[MAILBOX_BATCH];
+	size_t n_batch;
+};
+
+/* Everything but the peers; store is open and becomes the room's. proc may be NULL. */
+void mailbox_room_init(struct mailbox_room *r, struct proc *p, struct loop *l, struct mailbox *store,
+    uint64_t account, unsigned sessions);
+void mailbox_introduce(void *room, const char *peer, const char *instance, int fd);
+void mailbox_stop(void *room);
+
+/* deliver.c */
+void deliver_introduce(struct mailbox_room *r, int fd);
+/* Flushes, answers and tells what was delivered since. Ends the process when the disk has failed. */
+void deliver_flush(void *room);
+void deliver_drop(struct mailbox_room *r);

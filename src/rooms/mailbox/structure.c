@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT
+ * ENVELOPE, BODY and BODYSTRUCTURE, made once and kept in the store's cache as they leave:
+ *
+ *	u32 length, envelope | u32 length, BODYSTRUCTURE | u32 length, BODY     (little-endian)
+ *
+ * A client that lists a mailbox costs one read of that cache a message then, and no parsing. */
+#include "lib/make/mime/structure.h"
+#include "lib/base/cursor.h"
+#include "rooms/mailbox/message.h"
+
+#define CACHE_VERSION 1u
+#define MOST ((size_t)8388608) /* bytes of the three; a message that says more is answered uncached */
+
+enum { ENVELOPE, EXTENDED, BASIC, ANSWERS };
+
+/* Cuts the three answers out of what was kept. */
+static bool
+split(struct slice kept, struct slice answer[ANSWERS])
+{
+	struct cursor c = cur_of(kept);
+
+	for (int i = 0; i < ANSWERS; i++) {
+		uint32_t n = cur_get_u32le(&c);
+
+		if (!cur_bytes(&c, n, &answer[i]))
+			return false;
+	}
+	return cur_done(&c);
+}
+
+static bool
+put_answer(struct message *m, int which, struct buf *b)
+{
+	struct buf one;
+	bool ok;
+
+	buf_init(&one, MOST);
+	ok = which == ENVELOPE ? structure_put_envelope(&one, m->mime.root, message_arena(m)) :
+				 structure_put_body(&one, m->mime.root, which == EXTENDED,
+				     message_arena(m));
+	ok = ok && buf_put_u32le(b, (uint32_t)one.n) && buf_add(b, buf_slice(&one));
+	buf_free(&one);
+	return ok;
+}
+
+/* Makes the answers and gives them to the store. */
+static bool
+make(struct message *m)
+{
+	const struct mime *tree;
+	struct buf b;
+	bool ok;
+
+	if (!message_tree(m, &tree))
+		return false;
+	buf_init(&b, 3 * MOST + 12);
+	ok = put_answer(m, ENVELOPE, &b) && put_answer(m, EXTENDED, &b) &&
+	    put_answer(m, BASIC, &b);
+	if (ok) {
+		/* losing it is harmless */
+		(void)mailbox_cache_put(m->store, m->folder, m->uid, CACHE_VERSION, buf_slice(&b));
+		ok = arena_copy(message_arena(m), buf_slice(&b), &m->kept);
+	}
+	if (!ok)
+		m->err = STORE_LIMIT;
+	buf_free(&b);
+	return ok;
+}
+
+#define STRUCTURE (IMAP_ITEM_ENVELOPE | IMAP_ITEM_BODY | IMAP_ITEM_BODYSTRUCTURE)
+
+bool
+message_structure_ready(struct message *m, uint32_t items)
+{
+	struct slice answer[ANSWERS];
+
+	if ((items & STRUCTURE) == 0 || m->kept.p != NULL)
+		return true;
+	m->err = mailbox_cache_get(m->store, m->folder, m->uid, CACHE_VERSION, message_arena(m),
+	    &m->kept);
+	if (m->err == STORE_OK && split(m->kept, answer))
+		return true;
+	m->kept = (struct slice){ NULL, 0 };
+	return make(m);
+}
+
+bool
+message_structure(struct message *m, uint32_t items, struct buf *out, const char **space)
+{
+	static const struct {
+		uint32_t item;
+		int which;
+		struct slice name;
+	} all[] = {
+		{ IMAP_ITEM_ENVELOPE, ENVELOPE, S_INIT("ENVELOPE ") },
+		{ IMAP_ITEM_BODY, BASIC, S_INIT("BODY ") },
+		{ IMAP_ITEM_BODYSTRUCTURE, EXTENDED, S_INIT("BODYSTRUCTURE ") },
+	};
+	struct slice answer[ANSWERS];
+
+	if ((items & STRUCTURE) == 0)
+		return true;
+	if (!message_structure_ready(m, items) || !split(m->kept, answer))
+		return false;
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+		if ((items & all[i].item) == 0)
+			continue;
+		buf_add(out, slice_z(*space));
+		buf_add(out, all[i].name);
+		buf_add(out, answer[all[i].which]);
+		*space = " ";
+	}
+	return !out->bad;
+}
