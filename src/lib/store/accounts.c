@@ -419,6 +419,13 @@ account_add(struct accounts *a, struct slice address, struct slice hash, struct 
 	return e;
 }
 
+enum store_err
+account_next_id(struct accounts *a, uint64_t *id)
+{
+	(void)db_read(&a->db);
+	return db_number(&a->db, db_stmt(&a->db, Q_NEXT_ID), id);
+}
+
 /* Begins a change of an existing account; *address is normalised into buf. */
 static enum store_err
 begin_with(struct accounts *a, struct slice *address, uint8_t *buf, struct account *acc)

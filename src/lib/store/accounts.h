@@ -69,6 +69,8 @@ enum store_err account_by_id(struct accounts *a, uint64_t id, struct arena *ar,
 /* Without deleted ones. */
 enum store_err account_list(struct accounts *a, struct slice after,
     bool (*fn)(void *ctx, const struct account *acc), void *ctx);
+/* The id that the next account will get. */
+enum store_err account_next_id(struct accounts *a, uint64_t *id);
 /* Notes a login; written at most once an hour per account, and no revision. */
 enum store_err account_note_login(struct accounts *a, uint64_t id, uint64_t now);
 

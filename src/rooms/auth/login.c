@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ * One login, from the question to the answer. */
+#include <stdlib.h>
+
+#include "ipc/auth_warden.h"
+#include "ipc/lobby_auth.h"
+#include "ipc/smtp_auth.h"
+#include "lib/clock/clock.h"
+#include "lib/events/events.h"
+#include "rooms/auth/house.h"
+
+_Static_assert((int)SMTP_AUTH_LOGIN_STATUS_YES == (int)LOBBY_AUTH_LOGIN_STATUS_YES &&
+    (int)SMTP_AUTH_LOGIN_STATUS_NO == (int)LOBBY_AUTH_LOGIN_STATUS_NO &&
+    (int)SMTP_AUTH_LOGIN_STATUS_TRY_LATER == (int)LOBBY_AUTH_LOGIN_STATUS_TRY_LATER &&
+    (int)SMTP_AUTH_LOGIN_STATUS_DISABLED == (int)LOBBY_AUTH_LOGIN_STATUS_DISABLED,
+    "one numbering");
+
+struct login {
+	struct hash_job job;	/* first */
+	struct login *next;
+	struct auth_room *room;
+	struct ipc_call call;
+	enum auth_service service;
+	uint64_t session, account, revision;
+	uint8_t peer_ip[16];
+	uint8_t peer_ip_n;
+	uint8_t tag[AUTH_TAG];
+	char name[LIMIT_LOGIN_NAME];
+	size_t name_n;
+};
+
+static void
+tell(const struct login *l, enum event_kind kind, struct slice why)
+{
+	struct slice name = slice_of(l->name, l->name_n);
+	own(buf_t) ip = { .max = 64 };
+	struct ip addr = { .n = l->peer_ip_n };
+
+	memcpy(addr.b, l->peer_ip, sizeof addr.b);
+	addr = ip_unmap(addr);
+	if (addr.n > 0)
+		(void)ip_put(&ip, &addr);
+	EVENT(kind, l->session, S(""), name, EF("service", l->service == AUTH_SERVICE_LOBBY ?
+	    S("imap") : S("submission")), EF("peer", buf_slice(&ip)), EF("why", why));
+}
+
+static void
+answer(struct login *l, enum smtp_auth_login_status status, const struct account *acc)
+{
+	uint32_t id = acc == NULL ? 0 : (uint32_t)acc->id;
+	struct auth_warden_grant grant = { .session = l->session, .account = id };
+
+	if (l->service == AUTH_SERVICE_SUBMISSION) {
+		struct smtp_auth_login_answer a = { .status = status, .account = id,
+			.address = acc == NULL ? S("") : acc->address };
+
+		(void)smtp_auth_login_answer(&l->call, &a);
+		return;
+	}
+	/* warden hears of it first, so that the way to the mailbox is there when the client comes */
+	if (status == SMTP_AUTH_LOGIN_STATUS_YES) {
+		grant.name = acc->address;
+		if (l->room->warden == NULL ||
+		    auth_warden_grant_send(l->room->warden, &grant) != IPC_OK) {
+			status = SMTP_AUTH_LOGIN_STATUS_TRY_LATER;
+			id = 0;
+		}
+	}
+	{
+		struct lobby_auth_login_answer a = {
+			.status = (enum lobby_auth_login_status)status, .account = id };
+
+		(void)lobby_auth_login_answer(&l->call, &a);
+	}
+}
+
+static void
+end(struct login *l)
+{
+	struct login **at = &l->room->logins;
+
+	while (*at != l)
+		at = &(*at)->next;
+	*at = l->next;
+	sodium_memzero(l, sizeof *l);
+	free(l);
+}
+
+static void
+say_later(struct login *l, struct slice why)
+{
+	tell(l, EVENT_LOGIN_UNAVAILABLE, why);
+	answer(l, SMTP_AUTH_LOGIN_STATUS_TRY_LATER, NULL);
+}
+
+/* The password is right; the account may have changed meanwhile. */
+static void
+say_yes(struct login *l, bool cached)
+{
+	struct auth_room *r = l->room;
+	own(arena_p) a = arena_new("login", LIMIT_ARENA_COMMAND);
+	uint64_t now = (uint64_t)clock_wall_us();
+	struct account acc;
+	enum store_err e = account_by_id(r->accounts, l->account, a, &acc);
+
+	if (e != STORE_OK || acc.revision != l->revision) {
+		say_later(l, S("the account was changed at the same time"));
+		return;
+	}
+	if (acc.state != ACCOUNT_ENABLED) {
+		tell(l, EVENT_LOGIN_FAILED, S("disabled"));
+		answer(l, SMTP_AUTH_LOGIN_STATUS_DISABLED, NULL);
+		return;
+	}
+	if (!cached)
+		auth_cache_put(r, l->tag, clock_mono_ms());
+	answer(l, SMTP_AUTH_LOGIN_STATUS_YES, &acc);
+	tell(l, EVENT_LOGIN_OK, cached ? S("remembered") : S("password"));
+	if (now - acc.login > (uint64_t)3600000000)
+		(void)account_note_login(r->accounts, acc.id, now);
+}
+
+static void
+hashed(struct hash_job *j)
+{
+	struct login *l = (struct login *)j; /* job stands first */
+
+	if (j->failed) {
+		say_later(l, S("no memory to hash"));
+	} else if (j->ok) {
+		say_yes(l, false);
+	} else {
+		tell(l, EVENT_LOGIN_FAILED, l->account == 0 ? S("unknown name") : S("wrong password"));
+		answer(l, SMTP_AUTH_LOGIN_STATUS_NO, NULL);
+	}
+	end(l);
+}
+
+static struct login *
+login_new(struct auth_room *r, const struct auth_asked *q)
+{
+	struct login *l = calloc(1, sizeof *l);
+
+	PN_ASSERT(l != NULL);
+	l->room = r;
+	l->call = *q->call;
+	l->service = q->service;
+	l->session = q->session;
+	l->peer_ip_n = q->peer_ip.n == 4 || q->peer_ip.n == 16 ? (uint8_t)q->peer_ip.n : 0;
+	memcpy(l->peer_ip, q->peer_ip.p == NULL ? (const uint8_t *)"" : q->peer_ip.p, l->peer_ip_n);
+	l->name_n = q->name.n < sizeof l->name ? q->name.n : sizeof l->name;
+	if (l->name_n > 0)
+		memcpy(l->name, q->name.p, l->name_n);
+	l->job.done = hashed;
+	l->next = r->logins;
+	r->logins = l;
+	return l;
+}
+
+static bool
+too_many_from(const struct auth_room *r, const struct login *l)
+{
+	unsigned n = 0;
+
+	for (const struct login *o = r->logins; o != NULL; o = o->next)
+		n += o->peer_ip_n > 0 && o->peer_ip_n == l->peer_ip_n &&
+		    memcmp(o->peer_ip, l->peer_ip, sizeof o->peer_ip) == 0;
+	return n > AUTH_PER_ADDRESS;
+}
+
+void
+auth_login(struct auth_room *r, const struct auth_asked *q)
+{
+	own(arena_p) a = arena_new("login", LIMIT_ARENA_COMMAND);
+	struct account acc = { 0 };
+	struct login *l = login_new(r, q);
+	enum store_err e = account_find(r->accounts, q->name, a, &acc);
+
+	if (q->password.n > LIMIT_PASSWORD || q->password.n == 0) { /* refused without hashing */
+		tell(l, EVENT_LOGIN_FAILED, S("no such password"));
+		answer(l, SMTP_AUTH_LOGIN_STATUS_NO, NULL);
+		end(l);
+		return;
+	}
+	if (e != STORE_OK && e != STORE_NONE) {
+		say_later(l, slice_z(store_err_name(e)));
+		end(l);
+		return;
+	}
+	l->account = acc.id;
+	l->revision = acc.revision;
+	if (e == STORE_OK && acc.hash.n > 0 &&
+	    auth_cache_has(r, &acc, q->password, clock_mono_ms())) {
+		say_yes(l, true);
+		end(l);
+		return;
+	}
+	if (e == STORE_OK)
+		auth_cache_tag(r, &acc, q->password, l->tag);
+	hash_job_fill(&l->job, q->password, acc.hash.n < HASHER_TEXT ? acc.hash : S(""));
+	if (too_many_from(r, l) || !hasher_add(r->hasher, &l->job)) {
+		say_later(l, S("too many logins at once"));
+		end(l);
+	}
+}
+
+void
+auth_logins_end(struct auth_room *r)
+{
+	while (r->logins != NULL) {
+		(void)ipc_refuse(&r->logins->call);
+		end(r->logins);
+	}
+}

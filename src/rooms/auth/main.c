@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ * auth: who is who.
+ *
+ * From warden: the directory of accounts.db, the setting user_range; the peers smtp (mx, submission),
+ * lobby, warden (which hears of logins) and the administrator's cli. */
+#include <stdio.h>
+#include <sysexits.h>
+
+#include "lib/store/testvfs.h"
+#include "rooms/auth/house.h"
+
+int
+main(void)
+{
+	static struct auth_room room;
+	static const struct proc_peers peers = { .introduce = auth_introduce, .stop = auth_stop };
+	struct proc *p = proc_boot("auth");
+	uint64_t user_range = proc_number(p, "user_range", 1, UINT32_MAX);
+	struct proc_walls walls = { .threads = true, .files = true, .max_files = 256,
+		.max_file_size = (uint64_t)1 << 36 };
+	struct loop *loop = loop_new();
+	struct accounts *accounts;
+	enum store_err e;
+	bool bad;
+
+	if ((!testvfs_env(&bad) && bad) || !hasher_prepare())
+		return EX_SOFTWARE;
+	proc_lock(p, &walls);
+	e = accounts_open("accounts.db", &accounts);
+	if (e != STORE_OK) {
+		(void)fprintf(stderr, "auth: cannot open accounts.db: %s\n", store_err_name(e));
+		return EX_IOERR;
+	}
+	auth_room_init(&room, p, loop, accounts, hasher_new(loop, HASHER_OPS, HASHER_MEMORY),
+	    user_range);
+	return proc_serve(p, loop, &peers, &room);
+}
