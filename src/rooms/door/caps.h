@@ -22,8 +22,8 @@ struct caps_address;
 /* secret: 16 random octets that keep strangers from choosing addresses that collide. Never NULL. */
 struct caps *caps_new(const struct caps_limits *limits, const uint8_t secret[static 16]);
 void caps_free(struct caps **c);
-/* A connection from ip (not IPv4-mapped: ip_unmap()) begins at now_ms. CAPS_OK: it is counted, and *out stands for its address
- * until caps_leave(). Otherwise nothing is counted. */
+/* A connection from ip (not IPv4-mapped: ip_unmap()) begins at now_ms. CAPS_OK: it is counted, and
+ * *out stands for its address until caps_leave(). Otherwise nothing is counted. */
 enum caps_verdict caps_enter(struct caps *c, const struct ip *ip, uint64_t now_ms,
     struct caps_address **out);
 void caps_leave(struct caps *c, struct caps_address **a, uint64_t now_ms);

@@ -74,7 +74,14 @@ struct service {
 	bool implicit_tls;
 };
 
-enum deadline { DEADLINE_SHAKE, DEADLINE_JOIN, DEADLINE_FLUSH, DEADLINE_LINGER, DEADLINES, NO_DEADLINE };
+enum deadline {
+	DEADLINE_SHAKE,
+	DEADLINE_JOIN,
+	DEADLINE_FLUSH,
+	DEADLINE_LINGER,
+	DEADLINES,
+	NO_DEADLINE,
+};
 
 /* What lobby said when it gave a conversation up. */
 struct handoff {

@@ -40,7 +40,7 @@ static struct heard {
 	char ip_n, listener[32], tag[64], leftover[64], cipher[64];
 } heard;
 
-static void
+static inline void
 copy(char *to, size_t n, struct slice s)
 {
 	s = slice_head(s, n - 1);
@@ -49,7 +49,7 @@ copy(char *to, size_t n, struct slice s)
 	to[s.n] = 0;
 }
 
-static void
+static inline void
 take(int *fd)
 {
 	if (heard.fd >= 0)
@@ -58,7 +58,7 @@ take(int *fd)
 	(void)fcntl(heard.fd, F_SETFL, O_NONBLOCK);
 }
 
-static void
+static inline void
 on_smtp_converse(void *ctx, struct door_smtp_converse *m)
 {
 	heard.converse++;
@@ -71,7 +71,7 @@ on_smtp_converse(void *ctx, struct door_smtp_converse *m)
 	take(&m->fd);
 }
 
-static void
+static inline void
 on_lobby_converse(void *ctx, struct door_lobby_converse *m)
 {
 	heard.converse++;
@@ -81,7 +81,7 @@ on_lobby_converse(void *ctx, struct door_lobby_converse *m)
 	take(&m->fd);
 }
 
-static void
+static inline void
 on_mailbox_join(void *ctx, struct door_mailbox_join *m)
 {
 	heard.joins++;
@@ -92,21 +92,21 @@ on_mailbox_join(void *ctx, struct door_mailbox_join *m)
 	take(&m->fd);
 }
 
-static void
+static inline void
 on_smtp_gone(void *ctx, struct door_smtp_gone *m)
 {
 	heard.gone++;
 	heard.gone_session = m->session;
 }
 
-static void
+static inline void
 on_lobby_gone(void *ctx, struct door_lobby_gone *m)
 {
 	heard.gone++;
 	heard.gone_session = m->session;
 }
 
-static void
+static inline void
 on_mailbox_gone(void *ctx, struct door_mailbox_gone *m)
 {
 	heard.gone++;
@@ -120,7 +120,7 @@ static const struct door_mailbox_server mailbox_side = { .join = on_mailbox_join
 	.gone = on_mailbox_gone };
 
 /* One round of everybody. */
-static void
+static inline void
 turn(struct stage *st)
 {
 	loop_once(st->h->loop, 1);
@@ -143,7 +143,7 @@ turn(struct stage *st)
 		assert_true(condition);                                                            \
 	} while (0)
 
-static struct ipc_channel *
+static inline struct ipc_channel *
 introduce(struct stage *st, const char *peer, const char *instance)
 {
 	struct ipc_channel *ch;
@@ -156,7 +156,7 @@ introduce(struct stage *st, const char *peer, const char *instance)
 	return ch;
 }
 
-static uint16_t
+static inline uint16_t
 listen_as(struct house *h, const char *name)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET };
@@ -171,7 +171,7 @@ listen_as(struct house *h, const char *name)
 	return ntohs(sin.sin_port);
 }
 
-static void
+static inline void
 begin(struct stage *st, struct caps_limits limits)
 {
 	static const uint8_t secret[16] = { 1, 2, 3 };
@@ -190,9 +190,9 @@ begin(struct stage *st, struct caps_limits limits)
 	st->warden = introduce(st, "warden", "");
 }
 
-static const struct caps_limits wide = { .total = 100, .per_address = 50 };
+static const __attribute__((unused)) struct caps_limits wide = { .total = 100, .per_address = 50 };
 
-static void
+static inline void
 end(struct stage *st)
 {
 	struct house *h = st->h;
@@ -218,7 +218,7 @@ end(struct stage *st)
 	ERR_clear_error();
 }
 
-static int
+static inline int
 client(uint16_t port)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET, .sin_port = htons(port) };
@@ -231,7 +231,7 @@ client(uint16_t port)
 }
 
 /* Both directions of bare descriptors. */
-static bool
+static inline bool
 gets(struct stage *st, int fd, const char *text)
 {
 	char got[256];
@@ -250,7 +250,7 @@ gets(struct stage *st, int fd, const char *text)
 	return n == want && memcmp(got, text, n) == 0;
 }
 
-static bool
+static inline bool
 sees_end(struct stage *st, int fd)
 {
 	char c;
@@ -265,7 +265,7 @@ sees_end(struct stage *st, int fd)
 	return r == 0;
 }
 
-static void
+static inline void
 put(int fd, const char *text)
 {
 	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
@@ -276,7 +276,7 @@ struct secure {
 	SSL *ssl;
 };
 
-static bool
+static inline bool
 shake(struct stage *st, struct secure *c, int fd)
 {
 	c->ctx = testing_client(0, 0);
@@ -294,7 +294,7 @@ shake(struct stage *st, struct secure *c, int fd)
 	return false;
 }
 
-static bool
+static inline bool
 secure_gets(struct stage *st, struct secure *c, const char *text)
 {
 	char got[256];
@@ -312,7 +312,7 @@ secure_gets(struct stage *st, struct secure *c, const char *text)
 }
 
 /* close_notify, then the end of the socket. */
-static bool
+static inline bool
 secure_ends(struct stage *st, struct secure *c)
 {
 	char byte;
@@ -326,13 +326,13 @@ secure_ends(struct stage *st, struct secure *c)
 	return false;
 }
 
-static void
+static inline void
 secure_put(struct secure *c, const char *text)
 {
 	assert_int_equal(SSL_write(c->ssl, text, (int)strlen(text)), strlen(text));
 }
 
-static void
+static inline void
 secure_free(struct secure *c)
 {
 	SSL_free(c->ssl);
@@ -340,7 +340,7 @@ secure_free(struct secure *c)
 	ERR_clear_error();
 }
 
-static void
+static inline void
 smtp_starttls(struct stage *st, uint64_t id, int fd)
 {
 	struct door_smtp_starttls m = { .session = id, .fd = fd };
@@ -348,10 +348,35 @@ smtp_starttls(struct stage *st, uint64_t id, int fd)
 	assert_int_equal(door_smtp_starttls_send(st->smtp, &m), IPC_OK);
 }
 
-static void
+static inline void
 smtp_closed(struct stage *st, uint64_t id)
 {
 	struct door_smtp_closed m = { .session = id };
 
 	assert_int_equal(door_smtp_closed_send(st->smtp, &m), IPC_OK);
+}
+
+static inline void
+lobby_handoff(struct stage *st, uint64_t id, int fd, struct slice tag, struct slice leftover)
+{
+	struct door_lobby_handoff m = { .session = id, .tag = tag, .leftover = leftover, .fd = fd };
+
+	assert_int_equal(door_lobby_handoff_send(st->lobby, &m), IPC_OK);
+}
+
+static inline void
+warden_join(struct stage *st, uint64_t id, uint32_t account)
+{
+	struct warden_door_join m = { .session = id, .account = account, .fd = -1 };
+	int sv[2] = { -1, -1 };
+
+	if (st->mailbox == NULL) {
+		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv), 0);
+		m.fd = sv[1];
+		st->mailbox = ipc_channel_new(sv[0], "door", "");
+		ipc_set_nonblocking(st->mailbox, true);
+	}
+	assert_int_equal(warden_door_join_send(st->warden, &m), IPC_OK);
+	if (sv[1] >= 0)
+		(void)close(sv[1]);
 }

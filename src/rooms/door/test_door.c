@@ -135,31 +135,6 @@ wrong_descriptors(void **state)
 }
 
 static void
-lobby_handoff(struct stage *st, uint64_t id, int fd, struct slice tag, struct slice leftover)
-{
-	struct door_lobby_handoff m = { .session = id, .tag = tag, .leftover = leftover, .fd = fd };
-
-	assert_int_equal(door_lobby_handoff_send(st->lobby, &m), IPC_OK);
-}
-
-static void
-warden_join(struct stage *st, uint64_t id, uint32_t account)
-{
-	struct warden_door_join m = { .session = id, .account = account, .fd = -1 };
-	int sv[2] = { -1, -1 };
-
-	if (st->mailbox == NULL) {
-		assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv), 0);
-		m.fd = sv[1];
-		st->mailbox = ipc_channel_new(sv[0], "door", "");
-		ipc_set_nonblocking(st->mailbox, true);
-	}
-	assert_int_equal(warden_door_join_send(st->warden, &m), IPC_OK);
-	if (sv[1] >= 0)
-		(void)close(sv[1]);
-}
-
-static void
 login(bool implicit, bool join_first)
 {
 	struct stage st;
