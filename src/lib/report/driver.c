@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * Reads one report file in 256 MiB of address space and prints what was understood as lines of JSON,
- * the rows first, for check_reports.py. Exit 0: a report; 1: cleanly refused. */
+ * the parts first, for check_reports.py: driver dmarc|tls|arf FILE. Exit 0: a report; 1: cleanly refused. */
 #include <stdio.h>
 #include <sys/resource.h>
 
 #include <jansson.h>
 
 #include "lib/base/own.h"
+#include "lib/report/arf.h"
 #include "lib/report/dmarc.h"
+#include "lib/report/tls.h"
 
 static json_t *
 text(struct slice s)
@@ -77,6 +79,80 @@ dmarc(struct slice in)
 		   : 2;
 }
 
+static bool
+on_policy(void *self, const struct tls_report_policy *p)
+{
+	json_t *failures = json_array();
+
+	(void)self;
+	for (size_t i = 0; i < p->n; i++) {
+		const struct tls_report_failure *f = &p->failures[i];
+
+		(void)json_array_append_new(failures,
+		    json_pack("{so so so so sI so so}", "type", text(f->type), "sending", text(f->sending_ip),
+			"receiving", text(f->receiving_ip), "mx", text(f->receiving_mx), "sessions",
+			(json_int_t)f->sessions, "info", text(f->info), "reason", text(f->reason)));
+	}
+	return print(json_pack("{so so so so sI sI so}", "type", text(p->type), "domain", text(p->domain),
+	    "string", text(p->string), "mx", text(p->mx), "successes", (json_int_t)p->successes, "failed",
+	    (json_int_t)p->failed, "failures", failures));
+}
+
+static int
+tls(struct slice in)
+{
+	own(arena_p) a = arena_new("report", 2097152);
+	enum tls_report_status status;
+	struct tls_report r;
+
+	status = tls_report_read(in, a, on_policy, NULL, &r);
+	if (status != TLS_REPORT_OK) {
+		(void)printf("%s\n", tls_report_status_name(status));
+		return 1;
+	}
+	return print(json_pack("{so so so sI sI sI sI}", "organization", text(r.organization), "contact",
+		   text(r.contact), "id", text(r.id), "start", (json_int_t)r.start, "end",
+		   (json_int_t)r.end, "successes", (json_int_t)r.successes, "failures",
+		   (json_int_t)r.failures))
+		   ? 0
+		   : 2;
+}
+
+static json_t *
+list(const struct slice *s, size_t n)
+{
+	json_t *out = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		(void)json_array_append_new(out, text(s[i]));
+	return out;
+}
+
+static int
+arf(struct slice in)
+{
+	own(arena_p) a = arena_new("report", 2 * LIMIT_ARF);
+	static struct arf r;
+
+	if (!arf_parse(in, a, &r)) {
+		(void)printf("bad\n");
+		return 1;
+	}
+	return print(json_pack("{so so si so so so so so sI si so so so so so so so so so so}", "type",
+		   text(r.type), "user_agent", text(r.user_agent), "version", (int)r.version,
+		   "original_mail_from", text(r.mail_from), "original_envelope_id", text(r.envelope_id),
+		   "original_rcpt_to", list(r.rcpts, r.n_rcpts), "reporting_mta", text(r.reporting_mta),
+		   "source_ip", text(r.source), "arrival_date", (json_int_t)r.arrival, "incidents",
+		   (int)r.incidents, "auth_failure", text(r.auth_failure), "delivery_result",
+		   text(r.delivery_result), "dkim_domain", text(r.dkim_domain), "dkim_identity",
+		   text(r.dkim_identity), "dkim_selector", text(r.dkim_selector),
+		   "dkim_canonicalized_body", text(r.dkim_body), "spf_dns", text(r.spf_dns),
+		   "reported_domain", list(r.domains, r.n_domains), "reported_uri",
+		   list(r.uris, r.n_uris), "authentication_results", list(r.results, r.n_results)))
+		   ? 0
+		   : 2;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -86,7 +162,7 @@ main(int argc, char **argv)
 	size_t got;
 	FILE *f;
 
-	if (argc != 2 || (f = fopen(argv[1], "rb")) == NULL)
+	if (argc != 3 || (f = fopen(argv[2], "rb")) == NULL)
 		return 2;
 #ifndef __SANITIZE_ADDRESS__
 	if (setrlimit(RLIMIT_AS, &memory) != 0)
@@ -96,5 +172,7 @@ main(int argc, char **argv)
 	while ((got = fread(piece, 1, sizeof piece, f)) > 0)
 		(void)buf_add(&b, slice_of(piece, got));
 	(void)fclose(f);
-	return dmarc(buf_slice(&b));
+	if (strcmp(argv[1], "tls") == 0)
+		return tls(buf_slice(&b));
+	return strcmp(argv[1], "arf") == 0 ? arf(buf_slice(&b)) : dmarc(buf_slice(&b));
 }
