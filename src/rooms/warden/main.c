@@ -9,6 +9,7 @@
  * else starts it again if it is ever killed (under systemd, systemd is the keeper). */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,8 @@
 #include "lib/events/events.h"
 #include "lib/sandbox/sandbox.h"
 #include "rooms/warden/warden.h"
+
+#define START_MS 15000 /* rooms are ready after a tenth of a second, or there is trouble */
 
 static struct warden w = { .ready_pipe = -1, .control = -1, .empty_dir = -1, .data_dir = -1 };
 
@@ -114,6 +117,16 @@ signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* A server that is not ready in time keeps trying, but not on the starter's terminal. */
+static void
+leave_terminal_late(void *arg)
+{
+	(void)arg;
+	if (w.ready_pipe >= 0)
+		leave_terminal(&w);
+	fd_t_drop(&w.ready_pipe);
+}
+
 static void
 warn_about_walls(void)
 {
@@ -147,6 +160,8 @@ serve(void)
 	sigfd = signals();
 	(void)loop_watch(w.loop, sigfd, LOOP_READ, from_signals, &sigfd);
 	rooms_start(&w);
+	if (w.ready_pipe >= 0)
+		(void)loop_after(w.loop, START_MS, leave_terminal_late, NULL);
 	EVENT(EVENT_SERVER_START, 0, S(""), S(""), EF("version", S(PN_VERSION)),
 	    EF("hostname", slice_z(w.config.hostname)), EN("landlock", sandbox_landlock_level()));
 	loop_run(w.loop);
@@ -177,12 +192,13 @@ keep(void)
 static int
 wait_ready(int fd)
 {
+	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char text[64];
-	ssize_t n = read(fd, text, sizeof text);
 
-	if (n > 0)
+	if (poll(&p, 1, START_MS) > 0 && read(fd, text, sizeof text) > 0)
 		return EX_OK;
-	(void)fprintf(stderr, "postern: the server did not start\n");
+	(void)fprintf(stderr, "postern: the server did not start within %d s; see stderr.log in run_dir\n",
+	    START_MS / 1000);
 	return EX_UNAVAILABLE;
 }
 

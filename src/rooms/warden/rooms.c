@@ -61,7 +61,7 @@ room_introduce(struct room *r, const char *peer, const char *instance, int fd)
 /* ---- what a room tells ------------------------------------------------------------------------- */
 
 /* Start errors reached the terminal; from now on stderr is a file beneath run_dir. */
-static void
+void
 leave_terminal(struct warden *w)
 {
 	char path[600];

@@ -75,6 +75,9 @@ void room_introduce(struct room *r, const char *peer, const char *instance, int 
 /* The event of a wall that was touched. */
 void room_alarmed(struct warden *w, struct room *r, const char *what);
 
+/* From now on stdin and stdout are nothing, stderr is stderr.log beneath run_dir. */
+void leave_terminal(struct warden *w);
+
 /* boot.c: fork, exec, and what a new room is told. False with errno when it could not be started. */
 bool room_spawn(struct warden *w, struct room *r);
 void room_boot(struct warden *w, struct room *r);
