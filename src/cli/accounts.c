@@ -112,13 +112,14 @@ cmd_account_add(struct cli *c)
 	struct cli_auth_account_add in = { .password = slice_z(password) };
 	struct cli_auth_account_add_answer out = { .status = CLI_AUTH_RESULT_FAILED };
 	struct ipc_client *client;
+	enum ipc_status sent;
 
 	if (st != EX_OK || !cli_args(c, 1, "account add ADDRESS [--random | --password-stdin]"))
 		return st != EX_OK ? st : EX_USAGE;
 	client = cli_connect(c, "auth");
 	in.address = slice_z(c->argv[0]);
-	st = answered(cli_auth_account_add(client, &in, cli_deadline(), c->arena, &out), out.status, out.text,
-	    c->argv[0]);
+	sent = cli_auth_account_add(client, &in, cli_deadline(), c->arena, &out);
+	st = answered(sent, out.status, out.text, c->argv[0]);
 	if (st == EX_OK && shown)
 		show_password(c, c->argv[0], password);
 	explicit_bzero(password, sizeof password);
@@ -135,13 +136,14 @@ cmd_account_passwd(struct cli *c)
 	struct cli_auth_account_passwd in = { .password = slice_z(password) };
 	struct cli_auth_account_passwd_answer out = { .status = CLI_AUTH_RESULT_FAILED };
 	struct ipc_client *client;
+	enum ipc_status sent;
 
 	if (st != EX_OK || !cli_args(c, 1, "account passwd ADDRESS [--random | --password-stdin]"))
 		return st != EX_OK ? st : EX_USAGE;
 	client = cli_connect(c, "auth");
 	in.address = slice_z(c->argv[0]);
-	st = answered(cli_auth_account_passwd(client, &in, cli_deadline(), c->arena, &out), out.status, out.text,
-	    c->argv[0]);
+	sent = cli_auth_account_passwd(client, &in, cli_deadline(), c->arena, &out);
+	st = answered(sent, out.status, out.text, c->argv[0]);
 	if (st == EX_OK && shown)
 		show_password(c, c->argv[0], password);
 	explicit_bzero(password, sizeof password);
@@ -155,14 +157,15 @@ enable(struct cli *c, bool enabled)
 	struct cli_auth_account_enable in = { .enabled = enabled };
 	struct cli_auth_account_enable_answer out = { .status = CLI_AUTH_RESULT_FAILED };
 	struct ipc_client *client;
+	enum ipc_status sent;
 	int st;
 
 	if (!cli_args(c, 1, enabled ? "account enable ADDRESS" : "account disable ADDRESS"))
 		return EX_USAGE;
 	client = cli_connect(c, "auth");
 	in.address = slice_z(c->argv[0]);
-	st = answered(cli_auth_account_enable(client, &in, cli_deadline(), c->arena, &out), out.status, out.text,
-	    c->argv[0]);
+	sent = cli_auth_account_enable(client, &in, cli_deadline(), c->arena, &out);
+	st = answered(sent, out.status, out.text, c->argv[0]);
 	ipc_client_free(&client);
 	return st;
 }
@@ -176,14 +179,15 @@ cmd_account_delete(struct cli *c)
 	struct cli_auth_account_delete in;
 	struct cli_auth_account_delete_answer out = { .status = CLI_AUTH_RESULT_FAILED };
 	struct ipc_client *client;
+	enum ipc_status sent;
 	int st;
 
 	if (!cli_args(c, 1, "account delete ADDRESS"))
 		return EX_USAGE;
 	client = cli_connect(c, "auth");
 	in.address = slice_z(c->argv[0]);
-	st = answered(cli_auth_account_delete(client, &in, cli_deadline(), c->arena, &out), out.status, out.text,
-	    c->argv[0]);
+	sent = cli_auth_account_delete(client, &in, cli_deadline(), c->arena, &out);
+	st = answered(sent, out.status, out.text, c->argv[0]);
 	ipc_client_free(&client);
 	if (st == EX_OK && !c->quiet)
 		(void)printf("deleted; the mail is set aside beneath %s/mail\n", c->config.data_dir);
@@ -231,6 +235,7 @@ cmd_alias_add(struct cli *c)
 	struct cli_auth_alias_add in;
 	struct cli_auth_alias_add_answer out = { .status = CLI_AUTH_RESULT_FAILED };
 	struct ipc_client *client;
+	enum ipc_status sent;
 	int st;
 
 	if (!cli_args(c, 2, "alias add ADDRESS TARGET"))
@@ -238,7 +243,8 @@ cmd_alias_add(struct cli *c)
 	client = cli_connect(c, "auth");
 	in.address = slice_z(c->argv[0]);
 	in.target = slice_z(c->argv[1]);
-	st = answered(cli_auth_alias_add(client, &in, cli_deadline(), c->arena, &out), out.status, out.text, c->argv[0]);
+	sent = cli_auth_alias_add(client, &in, cli_deadline(), c->arena, &out);
+	st = answered(sent, out.status, out.text, c->argv[0]);
 	ipc_client_free(&client);
 	return st;
 }
@@ -249,6 +255,7 @@ cmd_alias_delete(struct cli *c)
 	struct cli_auth_alias_delete in;
 	struct cli_auth_alias_delete_answer out = { .status = CLI_AUTH_RESULT_FAILED };
 	struct ipc_client *client;
+	enum ipc_status sent;
 	int st;
 
 	if (!cli_args(c, 2, "alias delete ADDRESS TARGET"))
@@ -256,8 +263,8 @@ cmd_alias_delete(struct cli *c)
 	client = cli_connect(c, "auth");
 	in.address = slice_z(c->argv[0]);
 	in.target = slice_z(c->argv[1]);
-	st = answered(cli_auth_alias_delete(client, &in, cli_deadline(), c->arena, &out), out.status, out.text,
-	    c->argv[0]);
+	sent = cli_auth_alias_delete(client, &in, cli_deadline(), c->arena, &out);
+	st = answered(sent, out.status, out.text, c->argv[0]);
 	ipc_client_free(&client);
 	return st;
 }
@@ -300,13 +307,15 @@ cmd_domain_add(struct cli *c)
 	struct cli_auth_domain_add in;
 	struct cli_auth_domain_add_answer out = { .status = CLI_AUTH_RESULT_FAILED };
 	struct ipc_client *client;
+	enum ipc_status sent;
 	int st;
 
 	if (!cli_args(c, 1, "domain add DOMAIN"))
 		return EX_USAGE;
 	client = cli_connect(c, "auth");
 	in.name = slice_z(c->argv[0]);
-	st = answered(cli_auth_domain_add(client, &in, cli_deadline(), c->arena, &out), out.status, out.text, c->argv[0]);
+	sent = cli_auth_domain_add(client, &in, cli_deadline(), c->arena, &out);
+	st = answered(sent, out.status, out.text, c->argv[0]);
 	ipc_client_free(&client);
 	return st;
 }
@@ -317,14 +326,15 @@ cmd_domain_delete(struct cli *c)
 	struct cli_auth_domain_delete in;
 	struct cli_auth_domain_delete_answer out = { .status = CLI_AUTH_RESULT_FAILED };
 	struct ipc_client *client;
+	enum ipc_status sent;
 	int st;
 
 	if (!cli_args(c, 1, "domain delete DOMAIN"))
 		return EX_USAGE;
 	client = cli_connect(c, "auth");
 	in.name = slice_z(c->argv[0]);
-	st = answered(cli_auth_domain_delete(client, &in, cli_deadline(), c->arena, &out), out.status, out.text,
-	    c->argv[0]);
+	sent = cli_auth_domain_delete(client, &in, cli_deadline(), c->arena, &out);
+	st = answered(sent, out.status, out.text, c->argv[0]);
 	ipc_client_free(&client);
 	return st;
 }
