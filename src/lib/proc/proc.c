@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/proc/proc.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,6 +221,22 @@ prepare_alarm(void)
 	alarm_frame.head = b.n;
 }
 
+static void *
+nothing(void *arg)
+{
+	return arg;
+}
+
+/* libc installs its signal handler for threads with the first one: rt_sigaction is on no list. */
+static void
+first_thread(void)
+{
+	pthread_t t;
+
+	if (pthread_create(&t, NULL, nothing, NULL) == 0)
+		(void)pthread_join(t, NULL);
+}
+
 void
 proc_lock(struct proc *p, const struct proc_walls *walls)
 {
@@ -237,6 +254,8 @@ proc_lock(struct proc *p, const struct proc_walls *walls)
 	const char *what = "";
 
 	prepare_alarm();
+	if (walls->threads)
+		first_thread();
 	if (!sandbox_enter(&s, &p->walls, &what))
 		die(p, EX_OSERR, "cannot lock itself in: could not", what);
 }
