@@ -3,6 +3,7 @@
 
 #include "lib/base/encode.h"
 #include "lib/base/charset.h"
+#include "lib/parse/header/address.h"
 #include "lib/parse/header/params.h"
 #include "lib/parse/header/words.h"
 #include "lib/parse/mime/decode.h"
@@ -88,16 +89,54 @@ field_holds(const struct header_field *f, bool name_too, struct slice needle)
 	return hit;
 }
 
+static bool
+is_address_field(struct slice name)
+{
+	static const struct slice names[] = { S_INIT("From"), S_INIT("To"), S_INIT("Cc"),
+		S_INIT("Bcc"), S_INIT("Sender"), S_INIT("Reply-To") };
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (slice_ieq(names[i], name))
+			return true;
+	return false;
+}
+
+/* An address is found as ENVELOPE shows it, whatever comments and blanks stand inside. */
+static bool
+address_holds(struct message *m, const struct header_field *f, struct slice needle)
+{
+	struct arena_mark mark = arena_mark(message_arena(m));
+	struct address_reader r = address_reader_of(f->body, message_arena(m));
+	struct address a;
+	struct buf text;
+	bool hit = false;
+
+	buf_init(&text, 2 * f->body.n + 64);
+	while (!hit && address_next(&r, &a)) {
+		buf_reset(&text);
+		buf_add(&text, a.local);
+		buf_byte(&text, '@');
+		buf_add(&text, a.domain);
+		hit = a.kind == ADDRESS_MAILBOX && found(&text, needle);
+	}
+	buf_free(&text);
+	arena_rewind(message_arena(m), mark);
+	return hit;
+}
+
 enum match_result
 match_header(struct message *m, struct slice field, struct slice needle)
 {
+	bool addresses = is_address_field(field);
 	struct slice block;
 	struct header_field f;
 
 	if (!message_header(m, &block))
 		return MATCH_FAILED;
 	for (struct cursor c = cur_of(block); header_next(&c, &f);)
-		if (slice_ieq(f.name, field) && field_holds(&f, false, needle))
+		if (slice_ieq(f.name, field) &&
+		    (field_holds(&f, false, needle) ||
+			(addresses && address_holds(m, &f, needle))))
 			return MATCH_YES;
 	return MATCH_NO;
 }
