@@ -5,11 +5,11 @@
  * node below open[i].part and begins a sibling, or closes open[i]. */
 #include "lib/parse/mime/mime.h"
 
+#include "lib/base/chars.h"
 #include "lib/base/limits.h"
+#include "lib/base/own.h"
 #include "lib/parse/header/header.h"
 #include "lib/parse/header/params.h"
-
-#define MOST_BOUNDARY ((size_t)998)
 
 struct open {
 	struct mime_part *part;
@@ -265,31 +265,32 @@ read_type(struct scan *s, struct mime_part *p)
 	p->encoding = encoding_of(p->transfer_encoding);
 }
 
-/* The boundary of a multipart, in the arena. False at its ceiling; empty where there is none. */
+/* The boundary of a multipart, in the arena; "boundary*" where there is no plain one. False at its
+ * ceiling; empty where there is none. */
 static bool
 read_boundary(struct scan *s, struct mime_part *p, struct slice *out)
 {
 	struct arena_mark mark = arena_mark(s->a);
 	const struct param *boundary;
-	uint8_t copy[MOST_BOUNDARY];
+	struct slice value;
 	struct content c;
-	size_t n = 0;
+	own(buf_t) copy;
 
+	buf_init(&copy, LIMIT_HEADER);
 	if (!content_parse(p->content_type, s->a, &c))
 		return false;
 	if (c.defect)
 		defect(s, p, MIME_REPEATED_PARAM);
 	boundary = content_find(&c, S("boundary"));
-	if (boundary != NULL && boundary->value.n <= MOST_BOUNDARY) {
-		struct slice value = boundary->value;
-
-		for (; n < value.n; n++)
-			copy[n] = slice_at(value, n);
-		while (n > 0 && (copy[n - 1] == ' ' || copy[n - 1] == '\t'))
-			n--;
-	}
+	if (boundary != NULL)
+		(void)buf_add(&copy, boundary->value);
+	else
+		(void)content_text(&c, S("boundary"), &copy);
 	arena_rewind(s->a, mark);
-	return arena_copy(s->a, slice_of(copy, n), out);
+	value = copy.bad ? S("") : buf_slice(&copy);
+	while (value.n > 0 && ch_is_wsp(slice_at(value, value.n - 1)))
+		value = slice_head(value, value.n - 1);
+	return arena_copy(s->a, value, out);
 }
 
 /* Makes p a multipart whose delimiters count from here on. */
