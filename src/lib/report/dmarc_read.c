@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The reader of DMARC aggregate reports over expat. An element's text is stored when it ends,
  * depending on its own name and its parent's; prefixes of namespaces are ignored. */
+#include <malloc.h>
 #include <stdlib.h>
 
 #include <expat.h>
@@ -106,57 +107,38 @@ struct reader {
  * context, hence the thread-local budget; it is set for the time of one read. */
 static _Thread_local size_t memory_left;
 
-struct block {
-	size_t n;
-	max_align_t data[];
-};
-
 static void *
 counted_malloc(size_t n)
 {
-	struct block *b;
+	void *p = n > memory_left ? NULL : malloc(n);
 
-	if (n > memory_left)
+	if (p == NULL)
 		return NULL;
-	b = malloc(sizeof *b + n);
-	if (b == NULL)
-		return NULL;
-	b->n = n;
-	memory_left -= n;
-	return b->data;
-}
-
-static struct block *
-block_of(void *p)
-{
-	return (struct block *)(void *)((uint8_t *)p - offsetof(struct block, data));
+	n = malloc_usable_size(p);
+	memory_left -= n < memory_left ? n : memory_left;
+	return p;
 }
 
 static void
 counted_free(void *p)
 {
-	if (p == NULL)
-		return;
-	memory_left += block_of(p)->n;
-	free(block_of(p));
+	if (p != NULL)
+		memory_left += malloc_usable_size(p);
+	free(p);
 }
 
 static void *
 counted_realloc(void *p, size_t n)
 {
-	size_t old = p == NULL ? 0 : block_of(p)->n;
-	struct block *b;
+	size_t old = p == NULL ? 0 : malloc_usable_size(p), now;
+	void *q = n > old && n - old > memory_left ? NULL : realloc(p, n);
 
-	if (p == NULL)
-		return counted_malloc(n);
-	if (n > old && n - old > memory_left)
+	if (q == NULL)
 		return NULL;
-	b = realloc(block_of(p), sizeof *b + n);
-	if (b == NULL)
-		return NULL;
-	memory_left = memory_left + old - n;
-	b->n = n;
-	return b->data;
+	now = malloc_usable_size(q);
+	memory_left += old;
+	memory_left -= now < memory_left ? now : memory_left;
+	return q;
 }
 
 static void
