@@ -5,16 +5,23 @@
 
 static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-static int
+/* The value of each byte of the alphabet, plus one; 0: none. */
+static const uint8_t SEXTETS[256] = {
+	['A'] = 1, ['B'] = 2, ['C'] = 3, ['D'] = 4, ['E'] = 5, ['F'] = 6, ['G'] = 7, ['H'] = 8,
+	['I'] = 9, ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15,
+	['P'] = 16, ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22,
+	['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29,
+	['d'] = 30, ['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36,
+	['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42, ['q'] = 43,
+	['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48, ['w'] = 49, ['x'] = 50,
+	['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56, ['4'] = 57,
+	['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63, ['/'] = 64,
+};
+
+static inline int
 sextet(uint8_t c)
 {
-	if (ch_is_upper(c))
-		return c - 'A';
-	if (ch_is_lower(c))
-		return c - 'a' + 26;
-	if (ch_is_digit(c))
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
+	return SEXTETS[c] - 1;
 }
 
 bool
@@ -144,11 +151,19 @@ utf8_next(struct slice s, size_t *at)
 bool
 utf8_valid(struct slice s)
 {
-	size_t at = 0;
+	for (size_t at = 0; at < s.n;) {
+		uint64_t eight;
 
-	for (int32_t cp; (cp = utf8_next(s, &at)) != -1;)
-		if (cp == -2)
+		if (s.n - at >= sizeof eight) {
+			memcpy(&eight, s.p + at, sizeof eight);
+			if ((eight & 0x8080808080808080u) == 0) {
+				at += sizeof eight;
+				continue;
+			}
+		}
+		if (utf8_next(s, &at) == -2)
 			return false;
+	}
 	return true;
 }
 

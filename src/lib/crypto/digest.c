@@ -10,13 +10,30 @@ digest_begin(struct digest *d, enum digest_kind kind)
 
 	PN_ASSERT(ctx != NULL);
 	PN_ASSERT(EVP_DigestInit_ex(ctx, kind == DIGEST_SHA1 ? EVP_sha1() : EVP_sha256(), NULL) == 1);
-	*d = (struct digest){ ctx, kind };
+	d->ctx = ctx;
+	d->kind = kind;
+	d->n = 0;
+}
+
+static void
+flush(struct digest *d)
+{
+	PN_ASSERT(EVP_DigestUpdate(d->ctx, d->bytes, d->n) == 1);
+	d->n = 0;
 }
 
 void
 digest_add(struct digest *d, struct slice s)
 {
-	PN_ASSERT(EVP_DigestUpdate(d->ctx, s.p, s.n) == 1);
+	if (s.n > sizeof d->bytes - d->n)
+		flush(d);
+	if (s.n >= sizeof d->bytes) {
+		PN_ASSERT(EVP_DigestUpdate(d->ctx, s.p, s.n) == 1);
+		return;
+	}
+	if (s.n > 0)
+		memcpy(&d->bytes[d->n], s.p, s.n);
+	d->n += s.n;
 }
 
 size_t
@@ -24,6 +41,7 @@ digest_end(struct digest *d, uint8_t out[static DIGEST_MOST])
 {
 	unsigned n = 0;
 
+	flush(d);
 	PN_ASSERT(EVP_DigestFinal_ex(d->ctx, out, &n) == 1 && n <= DIGEST_MOST);
 	digest_free(d);
 	return n;

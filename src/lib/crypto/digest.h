@@ -9,9 +9,13 @@
 
 enum digest_kind { DIGEST_SHA1, DIGEST_SHA256 };
 
+/* Short pieces are collected before they go to libcrypto, whose calls cost as much as the hash of a
+ * few lines. */
 struct digest {
 	void *ctx; /* EVP_MD_CTX */
 	enum digest_kind kind;
+	size_t n;
+	uint8_t bytes[1024];
 };
 
 /* Starts; the caller ends with digest_end() or digest_free(). */
