@@ -51,6 +51,7 @@
 #define LIMIT_MIME_DEPTH 100u
 #define LIMIT_MIME_PARTS 10000u
 #define LIMIT_HEADER_FIELDS 10000u
+#define LIMIT_STRUCTURE ((size_t)1048576)	/* ENVELOPE, BODYSTRUCTURE: behind it only NIL and the frame */
 #define LIMIT_MIME_PARAMS 1000u		/* parameters of one Content- field, continuations counted (count) */
 
 /* Lifetimes */

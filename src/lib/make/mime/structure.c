@@ -2,11 +2,42 @@
 #include "lib/make/mime/structure.h"
 
 #include "lib/base/cfws.h"
+#include "lib/base/ckd.h"
 #include "lib/base/limits.h"
 #include "lib/make/imap/imap.h"
 #include "lib/parse/header/address.h"
 #include "lib/parse/header/header.h"
 #include "lib/parse/header/params.h"
+
+/* An answer under construction. */
+struct answer {
+	struct buf *b;
+	struct arena *scratch;
+	size_t budget;		/* when b has this many octets, only NIL follows */
+};
+
+static struct answer
+answer_of(struct buf *b, struct arena *scratch)
+{
+	size_t budget;
+
+	if (ckd_add(&budget, b->n, LIMIT_STRUCTURE))
+		budget = SIZE_MAX;
+	return (struct answer){ b, scratch, budget };
+}
+
+static bool
+spent(const struct answer *w)
+{
+	return w->b->n >= w->budget;
+}
+
+/* A name that cannot be NIL: overlong it is no name (RFC 6838 section 4.2 allows 127 octets). */
+static void
+put_name(const struct answer *w, struct slice s, struct slice fallback)
+{
+	(void)imap_put_string(w->b, s.n > 127 || (s.n > 20 && spent(w)) ? fallback : s);
+}
 
 static void
 nil(struct buf *b)
@@ -16,20 +47,20 @@ nil(struct buf *b)
 
 /* A field body on one line, NIL when the field is absent. */
 static bool
-put_line(struct buf *b, struct slice body, struct arena *scratch)
+put_line(const struct answer *w, struct slice body)
 {
-	struct arena_mark mark = arena_mark(scratch);
+	struct arena_mark mark = arena_mark(w->scratch);
 	struct slice line;
 	bool ok;
 
-	if (body.p == NULL) {
-		nil(b);
+	if (body.p == NULL || spent(w)) {
+		nil(w->b);
 		return true;
 	}
-	ok = header_unfold(body, scratch, &line);
+	ok = header_unfold(body, w->scratch, &line);
 	if (ok)
-		(void)imap_put_string(b, line);
-	arena_rewind(scratch, mark);
+		(void)imap_put_string(w->b, line);
+	arena_rewind(w->scratch, mark);
 	return ok;
 }
 
@@ -65,45 +96,48 @@ put_address(struct buf *b, const struct address *a)
 	(void)buf_byte(b, ')');
 }
 
-/* The addresses of one field body; *any says whether there were some, here or before. */
+/* The addresses of one field body; *any says whether there were some, here or before, *group whether
+ * one is open. */
 static bool
-put_addresses(struct buf *b, struct slice body, bool *any, struct arena *scratch)
+put_addresses(const struct answer *w, struct slice body, bool *any, bool *group)
 {
-	struct arena_mark mark = arena_mark(scratch);
-	struct address_reader r = address_reader_of(body, scratch);
+	struct arena_mark mark = arena_mark(w->scratch);
+	struct address_reader r = address_reader_of(body, w->scratch);
 	struct address a;
 	bool ok;
 
-	while (!b->bad && address_next(&r, &a)) {
+	while (!w->b->bad && !spent(w) && address_next(&r, &a)) {
 		if (!*any)
-			(void)buf_byte(b, '(');
+			(void)buf_byte(w->b, '(');
 		*any = true;
-		put_address(b, &a);
+		*group = a.kind == ADDRESS_GROUP || (*group && a.kind != ADDRESS_GROUP_END);
+		put_address(w->b, &a);
 	}
 	ok = !r.c.bad;
-	arena_rewind(scratch, mark);
+	arena_rewind(w->scratch, mark);
 	return ok;
 }
 
 /* The address list of a field, NIL where it is absent or empty. The field may come more than once
  * when name is not empty. */
 static bool
-put_list(struct buf *b, const struct mime_part *part, struct slice body, struct slice name,
-    struct arena *scratch)
+put_list(const struct answer *w, const struct mime_part *part, struct slice body, struct slice name)
 {
 	struct cursor c = cur_of(part->header);
 	struct header_field f;
-	bool any = false, ok = true;
+	bool any = false, group = false, ok = true;
 
 	if (body.p != NULL && name.n == 0)
-		ok = put_addresses(b, body, &any, scratch);
-	while (name.n > 0 && ok && header_next(&c, &f))
+		ok = put_addresses(w, body, &any, &group);
+	while (name.n > 0 && ok && !spent(w) && header_next(&c, &f))
 		if (slice_ieq(f.name, name))
-			ok = put_addresses(b, f.body, &any, scratch);
+			ok = put_addresses(w, f.body, &any, &group);
+	if (group)
+		(void)buf_add(w->b, S("(NIL NIL NIL NIL)"));
 	if (any)
-		(void)buf_byte(b, ')');
+		(void)buf_byte(w->b, ')');
 	else
-		nil(b);
+		nil(w->b);
 	return ok;
 }
 
@@ -117,18 +151,18 @@ is_blank(struct slice body)
 	return true;
 }
 
-bool
-structure_put_envelope(struct buf *b, const struct mime_part *part, struct arena *scratch)
+static bool
+put_envelope(const struct answer *w, const struct mime_part *part)
 {
 	const struct mime_envelope *e = part->envelope;
 	const struct slice once = S("");
 	bool ok;
 
 	PN_ASSERT(e != NULL);
-	(void)buf_byte(b, '(');
-	ok = put_line(b, e->date, scratch);
-	(void)buf_byte(b, ' ');
-	ok = ok && put_line(b, e->subject, scratch);
+	(void)buf_byte(w->b, '(');
+	ok = put_line(w, e->date);
+	(void)buf_byte(w->b, ' ');
+	ok = ok && put_line(w, e->subject);
 	const struct {
 		struct slice body, name;
 	} lists[] = {
@@ -140,31 +174,40 @@ structure_put_envelope(struct buf *b, const struct mime_part *part, struct arena
 		{ e->bcc, e->more ? S("bcc") : once },
 	};
 	for (size_t i = 0; ok && i < sizeof lists / sizeof lists[0]; i++) {
-		(void)buf_byte(b, ' ');
-		ok = put_list(b, part, lists[i].body, lists[i].name, scratch);
+		(void)buf_byte(w->b, ' ');
+		ok = put_list(w, part, lists[i].body, lists[i].name);
 	}
-	(void)buf_byte(b, ' ');
-	ok = ok && put_line(b, e->in_reply_to, scratch);
-	(void)buf_byte(b, ' ');
-	ok = ok && put_line(b, e->message_id, scratch);
-	(void)buf_byte(b, ')');
-	return ok && !b->bad;
+	(void)buf_byte(w->b, ' ');
+	ok = ok && put_line(w, e->in_reply_to);
+	(void)buf_byte(w->b, ' ');
+	ok = ok && put_line(w, e->message_id);
+	(void)buf_byte(w->b, ')');
+	return ok;
+}
+
+bool
+structure_put_envelope(struct buf *b, const struct mime_part *part, struct arena *scratch)
+{
+	struct answer w = answer_of(b, scratch);
+
+	return put_envelope(&w, part) && !b->bad;
 }
 
 static void
-put_params(struct buf *b, const struct content *c, bool charset)
+put_params(const struct answer *w, const struct content *c, bool charset)
 {
+	struct buf *b = w->b;
 	bool add = charset && content_find(c, S("charset")) == NULL &&
 	    content_find(c, S("charset*")) == NULL;
 
-	if (c->n == 0 && !add) {
+	if ((c->n == 0 && !add) || spent(w)) {
 		nil(b);
 		return;
 	}
 	(void)buf_byte(b, '(');
 	if (add)
 		(void)buf_add(b, S("\"charset\" \"us-ascii\""));
-	for (size_t i = 0; i < c->n; i++) {
+	for (size_t i = 0; i < c->n && (i == 0 || !spent(w)); i++) {
 		if (i > 0 || add)
 			(void)buf_byte(b, ' ');
 		(void)imap_put_string(b, c->param[i].name);
@@ -176,40 +219,42 @@ put_params(struct buf *b, const struct content *c, bool charset)
 
 /* body-fld-param of Content-Type. */
 static bool
-put_type_params(struct buf *b, const struct mime_part *p, bool text, struct arena *scratch)
+put_type_params(const struct answer *w, const struct mime_part *p, bool text)
 {
-	struct arena_mark mark = arena_mark(scratch);
+	struct arena_mark mark = arena_mark(w->scratch);
 	struct content c = { 0 };
-	bool ok = p->content_type.p == NULL || content_parse(p->content_type, scratch, &c);
+	bool ok = p->content_type.p == NULL || content_parse(p->content_type, w->scratch, &c);
 
 	if (ok)
-		put_params(b, &c, text);
-	arena_rewind(scratch, mark);
+		put_params(w, &c, text);
+	arena_rewind(w->scratch, mark);
 	return ok;
 }
 
 /* body-fld-dsp. */
 static bool
-put_disposition(struct buf *b, const struct mime_part *p, struct arena *scratch)
+put_disposition(const struct answer *w, const struct mime_part *p)
 {
-	struct arena_mark mark = arena_mark(scratch);
+	struct arena_mark mark = arena_mark(w->scratch);
+	struct buf *b = w->b;
 	struct slice value, none;
 	struct content c;
 	bool ok;
 
-	if (p->disposition.p == NULL || !content_type_only(p->disposition, &value, &none)) {
+	if (p->disposition.p == NULL || spent(w) ||
+	    !content_type_only(p->disposition, &value, &none)) {
 		nil(b);
 		return true;
 	}
-	ok = content_parse(p->disposition, scratch, &c);
+	ok = content_parse(p->disposition, w->scratch, &c);
 	if (ok) {
 		(void)buf_byte(b, '(');
-		(void)imap_put_string(b, c.type);
+		put_name(w, c.type, S("attachment"));
 		(void)buf_byte(b, ' ');
-		put_params(b, &c, false);
+		put_params(w, &c, false);
 		(void)buf_byte(b, ')');
 	}
-	arena_rewind(scratch, mark);
+	arena_rewind(w->scratch, mark);
 	return ok;
 }
 
@@ -221,13 +266,14 @@ is_language(uint8_t c)
 
 /* body-fld-lang: NIL, one tag, or a list of tags (RFC 3282). */
 static void
-put_language(struct buf *b, const struct mime_part *p)
+put_language(const struct answer *w, const struct mime_part *p)
 {
+	struct buf *b = w->b;
 	struct cursor c = cur_of(p->language);
 	struct slice tag, first = S("");
 	size_t n = 0;
 
-	for (;;) {
+	while (!spent(w)) {
 		cur_cfws(&c);
 		if (cur_byte(&c, ','))
 			continue;
@@ -255,71 +301,76 @@ put_language(struct buf *b, const struct mime_part *p)
 
 /* body-fld-dsp, body-fld-lang and body-fld-loc, which end both kinds of extension data. */
 static bool
-put_tail(struct buf *b, const struct mime_part *p, struct arena *scratch)
+put_tail(const struct answer *w, const struct mime_part *p)
 {
+	struct buf *b = w->b;
 	(void)buf_byte(b, ' ');
-	if (!put_disposition(b, p, scratch))
+	if (!put_disposition(w, p))
 		return false;
 	(void)buf_byte(b, ' ');
-	put_language(b, p);
+	put_language(w, p);
 	(void)buf_byte(b, ' ');
-	return put_line(b, p->location, scratch);
+	return put_line(w, p->location);
 }
 
 /* body-fields: parameters, id, description, encoding, octets. */
 static bool
-put_fields(struct buf *b, const struct mime_part *p, bool text, struct arena *scratch)
+put_fields(const struct answer *w, const struct mime_part *p, bool text)
 {
+	struct buf *b = w->b;
 	struct slice encoding = S("7bit"), none;
 
-	if (!put_type_params(b, p, text, scratch))
+	if (!put_type_params(w, p, text))
 		return false;
 	(void)buf_byte(b, ' ');
-	if (!put_line(b, p->id, scratch))
+	if (!put_line(w, p->id))
 		return false;
 	(void)buf_byte(b, ' ');
-	if (!put_line(b, p->description, scratch))
+	if (!put_line(w, p->description))
 		return false;
 	(void)buf_byte(b, ' ');
 	if (p->transfer_encoding.p != NULL)
 		(void)content_type_only(p->transfer_encoding, &encoding, &none);
-	(void)imap_put_string(b, encoding);
+	put_name(w, encoding, S("7bit"));
 	(void)buf_byte(b, ' ');
 	(void)buf_u64(b, p->body.n);
 	return true;
 }
 
 static bool
-put_md5(struct buf *b, const struct mime_part *p, struct arena *scratch)
+put_md5(const struct answer *w, const struct mime_part *p)
 {
+	struct buf *b = w->b;
 	(void)buf_byte(b, ' ');
-	return put_line(b, p->md5, scratch) && put_tail(b, p, scratch);
+	return put_line(w, p->md5) && put_tail(w, p);
 }
 
 static bool
-put_leaf(struct buf *b, const struct mime_part *p, bool extended, struct arena *scratch)
+put_leaf(const struct answer *w, const struct mime_part *p, bool extended)
 {
+	struct buf *b = w->b;
 	bool text = mime_is(p, S("text"), S(""));
 	bool deep = mime_is(p, S("multipart"), S("")) || mime_is(p, S("message"), S("rfc822")) ||
 	    mime_is(p, S("message"), S("global"));
 
-	(void)imap_put_string(b, deep ? S("application") : p->type);
+	put_name(w, deep ? S("application") : p->type, S("application"));
 	(void)buf_byte(b, ' ');
-	(void)imap_put_string(b, deep ? S("octet-stream") : p->subtype);
+	put_name(w, deep ? S("octet-stream") : p->subtype, text ? S("plain") : S("octet-stream"));
 	(void)buf_byte(b, ' ');
-	if (!put_fields(b, p, text, scratch))
+	if (!put_fields(w, p, text))
 		return false;
 	if (text) {
 		(void)buf_byte(b, ' ');
 		(void)buf_u64(b, p->lines);
 	}
-	return !extended || put_md5(b, p, scratch);
+	return !extended || put_md5(w, p);
 }
 
 /* What opens a node: for a message everything before the embedded body. */
 static bool
-put_open(struct buf *b, const struct mime_part *p, struct arena *scratch)
+put_open(const struct answer *w, const struct mime_part *p)
 {
+	struct buf *b = w->b;
 	(void)buf_byte(b, '(');
 	if (p->kind == MIME_MULTIPART)
 		return true;
@@ -327,10 +378,10 @@ put_open(struct buf *b, const struct mime_part *p, struct arena *scratch)
 	(void)buf_byte(b, ' ');
 	(void)imap_put_string(b, p->subtype);
 	(void)buf_byte(b, ' ');
-	if (!put_fields(b, p, false, scratch))
+	if (!put_fields(w, p, false))
 		return false;
 	(void)buf_byte(b, ' ');
-	if (!structure_put_envelope(b, p->first, scratch))
+	if (!put_envelope(w, p->first))
 		return false;
 	(void)buf_byte(b, ' ');
 	return true;
@@ -338,20 +389,21 @@ put_open(struct buf *b, const struct mime_part *p, struct arena *scratch)
 
 /* What closes a node behind its children. */
 static bool
-put_close(struct buf *b, const struct mime_part *p, bool extended, struct arena *scratch)
+put_close(const struct answer *w, const struct mime_part *p, bool extended)
 {
+	struct buf *b = w->b;
 	bool ok = true;
 
 	(void)buf_byte(b, ' ');
 	if (p->kind == MIME_MULTIPART) {
-		(void)imap_put_string(b, p->subtype);
+		put_name(w, p->subtype, S("mixed"));
 		if (extended) {
 			(void)buf_byte(b, ' ');
-			ok = put_type_params(b, p, false, scratch) && put_tail(b, p, scratch);
+			ok = put_type_params(w, p, false) && put_tail(w, p);
 		}
 	} else {
 		(void)buf_u64(b, p->lines);
-		ok = !extended || put_md5(b, p, scratch);
+		ok = !extended || put_md5(w, p);
 	}
 	(void)buf_byte(b, ')');
 	return ok;
@@ -359,17 +411,18 @@ put_close(struct buf *b, const struct mime_part *p, bool extended, struct arena 
 
 /* A node without children. */
 static bool
-put_childless(struct buf *b, const struct mime_part *p, bool extended, struct arena *scratch)
+put_childless(const struct answer *w, const struct mime_part *p, bool extended)
 {
+	struct buf *b = w->b;
 	bool ok = true;
 
 	(void)buf_byte(b, '(');
 	if (p->kind == MIME_MULTIPART) {
 		(void)buf_add(b, S("(\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0"));
 		(void)buf_add(b, extended ? S(" NIL NIL NIL NIL)") : S(")"));
-		return put_close(b, p, extended, scratch);
+		return put_close(w, p, extended);
 	}
-	ok = put_leaf(b, p, extended, scratch);
+	ok = put_leaf(w, p, extended);
 	(void)buf_byte(b, ')');
 	return ok;
 }
@@ -378,19 +431,20 @@ bool
 structure_put_body(struct buf *b, const struct mime_part *part, bool extended,
     struct arena *scratch)
 {
+	struct answer answer = answer_of(b, scratch), *w = &answer;
 	const struct mime_part *p = part;
 	bool ok = true;
 
 	while (ok && !b->bad) {
 		if (p->first != NULL) {
-			ok = put_open(b, p, scratch);
+			ok = put_open(w, p);
 			p = p->first;
 			continue;
 		}
-		ok = put_childless(b, p, extended, scratch);
+		ok = put_childless(w, p, extended);
 		while (ok && p != part && p->next == NULL) {
 			p = p->parent;
-			ok = put_close(b, p, extended, scratch);
+			ok = put_close(w, p, extended);
 		}
 		if (p == part)
 			break;

@@ -3,6 +3,10 @@
  * section 7.4.2). Every octet that comes from the mail leaves as a quoted string or a counted
  * literal (I-034).
  *
+ * No message makes an answer impossible: from LIMIT_STRUCTURE octets on, what may be NIL is NIL and
+ * address lists end, so that an answer has at most LIMIT_STRUCTURE + LIMIT_HEADER octets and 160 for
+ * each part. Honest mail stays far below.
+ *
  * scratch is for what must be put together on the way (unfolded lines, addresses, parameters); it is
  * rewound before the functions return. LIMIT_ARENA_MESSAGE always suffices. All append to b and
  * return false when b is full or scratch at its ceiling; b then holds a part of the answer. */

@@ -93,6 +93,8 @@ answers(struct slice message, struct buf *envelope, struct buf *body, struct buf
 	c = cur_of(buf_slice(structure));
 	assert_true(strict_body(&c, true, LIMIT_MIME_DEPTH + 1, &again) && cur_done(&c));
 	assert_int_equal(parts, again);
+	assert_true(structure->n <= LIMIT_STRUCTURE + LIMIT_HEADER + 160 * (size_t)m.parts);
+	assert_true(envelope->n <= LIMIT_STRUCTURE + LIMIT_HEADER);
 	assert_true(m.parts <= LIMIT_MIME_PARTS);
 	return envelope->n + body->n + structure->n;
 }
@@ -244,6 +246,29 @@ bombs(void **state)
 	buf_reset(&m);
 	many(&m, "To: a@b\r\n", 100000);
 	bomb("100 000 To fields", &m);
+
+	buf_reset(&m);
+	for (unsigned i = 0; i < 40; i++) {
+		buf_add(&m, S("From: "));
+		many(&m, "a,", 300000);
+		buf_add(&m, S("\r\nContent-Type: message/rfc822\r\n\r\n"));
+	}
+	bomb("twelve million addresses in forty envelopes", &m);
+
+	buf_reset(&m);
+	buf_add(&m, S("Content-Type: multipart/mixed; boundary=b\r\n\r\n"));
+	for (unsigned i = 0; i < 10000; i++) {
+		buf_add(&m, S("--b\r\nContent-Type: text/"));
+		many(&m, "x", 120);
+		buf_add(&m, S("; name=\"\\\"\"\r\nContent-ID: \"\"\r\nContent-Language: "));
+		many(&m, "en,", 1000);
+		buf_add(&m, S("\r\nContent-Transfer-Encoding: "));
+		many(&m, "y", 500);
+		buf_add(&m, S("\r\nContent-Disposition: "));
+		many(&m, "z", 500);
+		buf_add(&m, S("\r\n\r\n"));
+	}
+	bomb("10 000 parts with everything in them", &m);
 
 	buf_reset(&m);
 	many(&m, "Content-Type: message/rfc822\r\n\r\n", 99);
