@@ -88,6 +88,23 @@ delimiter_at(const struct scan *s, size_t from, struct delimiter *out)
 	return false;
 }
 
+/* Marks the multipart of which the line at from is nearly a delimiter. */
+static void
+note_near(struct scan *s, size_t from)
+{
+	struct slice line = slice_from(s->in, from);
+
+	if (line.n < 3 || slice_at(line, 0) != '-' || slice_at(line, 1) != '-')
+		return;
+	line = slice_from(line, 2);
+	for (size_t i = s->n_open; i-- > 0;) {
+		if (slice_starts(line, s->open[i].boundary)) {
+			defect(s, s->open[i].part, MIME_NEAR_DELIMITER);
+			return;
+		}
+	}
+}
+
 /* The next delimiter at or behind s->at. */
 static bool
 find_delimiter(struct scan *s, struct delimiter *out)
@@ -99,6 +116,7 @@ find_delimiter(struct scan *s, struct delimiter *out)
 
 		if (delimiter_at(s, s->at, out))
 			return true;
+		note_near(s, s->at);
 		lf = slice_find_byte(slice_from(s->in, s->at), '\n');
 		if (lf == SLICE_NONE)
 			return false;

@@ -8,7 +8,8 @@
  * The reading of what is not as it should be is fixed:
  * - the first field of a name counts, repetitions are a defect (M-020..028);
  * - a delimiter is a whole line: "--", the boundary, perhaps "--", blanks; the innermost open
- *   multipart with that boundary takes it; the line end before it belongs to it;
+ *   multipart with that boundary takes it; the line end before it belongs to it. RFC 2046 section
+ *   5.1.1 also takes lines that only begin so; most programs do not, so it is a defect;
  * - a delimiter ends the header of a part that has no empty line;
  * - a Content-Type that cannot be read, or multipart without a boundary, is text/plain (RFC 2045
  *   section 5.2), with a defect;
@@ -33,9 +34,10 @@ enum mime_defect {
 	MIME_ENCODED_STRUCTURE = 1 << 6, /* base64 or quoted-printable on multipart or message */
 	MIME_JUNK_HEADER = 1 << 7,	/* a header line that is no field */
 	MIME_NO_EMPTY_LINE = 1 << 8,	/* a header that does not end in an empty line */
-	MIME_TOO_DEEP = 1 << 9,
-	MIME_TOO_MANY = 1 << 10,
-	MIME_LONG_HEADER = 1 << 11,	/* over LIMIT_HEADER or LIMIT_HEADER_FIELDS */
+	MIME_NEAR_DELIMITER = 1 << 9,	/* a line that begins like a delimiter and goes on */
+	MIME_TOO_DEEP = 1 << 10,
+	MIME_TOO_MANY = 1 << 11,
+	MIME_LONG_HEADER = 1 << 12,	/* over LIMIT_HEADER or LIMIT_HEADER_FIELDS */
 };
 #define MIME_OVER (MIME_TOO_DEEP | MIME_TOO_MANY | MIME_LONG_HEADER)
 

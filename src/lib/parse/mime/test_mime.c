@@ -87,7 +87,7 @@ static const struct {
 	    "multipart/mixed[69](multipart/mixed[14](text/plain[1]))" },
 	/* lines that are no delimiters */
 	{ S_INIT("Content-Type: multipart/mixed; boundary=b\n\n--b\n\n--bx\n --b\n--b-\n-b\n--b--x\n"),
-	    "multipart/mixed[30]!10(text/plain[25])" },
+	    "multipart/mixed[30]!210(text/plain[25])" },
 	/* a delimiter ends a header */
 	{ S_INIT("Content-Type: multipart/mixed; boundary=b\n\n--b\nA: b\n--b\nno field\n--b--"),
 	    "multipart/mixed[27](text/plain[0]!100text/plain[0]!180)" },
