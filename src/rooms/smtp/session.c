@@ -226,14 +226,15 @@ command(struct smtp_session *s, struct slice line)
 		verbs[cmd.verb].run(s, &cmd);
 }
 
-/* A client that talks TLS to a port that does not (S-023) would wait for its line's end for ever. */
+/* A client that talks TLS to a port that begins in plain text (S-023) may never end a line. */
 static bool
 is_client_hello(struct smtp_session *s)
 {
 	struct slice ahead;
 
-	return s->commands == 0 && stream_buffered(&s->stream) > 0 &&
-	    stream_peek(&s->stream, 0, &ahead) == STREAM_OK && slice_at(ahead, 0) == 0x16;
+	return s->commands == 0 &&
+	    stream_peek(&s->stream, smtp_after(SMTP_LINGER_MS), &ahead) == STREAM_OK &&
+	    slice_at(ahead, 0) == 0x16;
 }
 
 /* One command or one piece of content. False when the client pauses. */
@@ -249,6 +250,11 @@ next(struct smtp_session *s)
 		if (s->txn.content == NULL)
 			s->deadline_ms = clock_mono_ms() + SMTP_IDLE_MS;
 		return went_on;
+	}
+	if (is_client_hello(s)) {
+		SMTP_EVENT(s, EVENT_PROTOCOL_ABUSE, EF("what", S("TLS on a plain port")));
+		smtp_cut(s, 554, "5.5.1", "this port begins in plain text");
+		return true;
 	}
 	st = stream_line(&s->stream,
 	    (s->conf->submission ? LIMIT_SMTP_AUTH_LINE : LIMIT_SMTP_LINE) - CRLF,
@@ -266,11 +272,6 @@ next(struct smtp_session *s)
 		smtp_error(s, 500, "5.5.2", "lines end in CRLF, and hold no CR, LF or NUL");
 		break;
 	case STREAM_TIMEOUT:
-		if (is_client_hello(s)) {
-			SMTP_EVENT(s, EVENT_PROTOCOL_ABUSE, EF("what", S("TLS on a plain port")));
-			smtp_cut(s, 554, "5.5.1", "this port begins in plain text");
-			break;
-		}
 		return false;
 	default: /* the client has gone */
 		s->over = true;

@@ -131,6 +131,7 @@ static const struct {
 	{ "S-092", S_INIT("POST / HTTP/1.1\r\nEHLO x\r\n"), "220 554", 0 },
 	{ "S-093", S_INIT("EHLO\r\nEHLO $(id)\r\nHELO <script>\r\n"), "220 501 501 501", 0 },
 	{ "S-023", S_INIT("\x16\x03\x01\x02"), "220 554", 0 },
+	{ "S-023 with line ends", S_INIT("\x16\x03\x01\0\r\n\r\n" HELLO), "220 554", 0 },
 	{ "S-099", S_INIT("LHLO x.example\r\n"), "220 500", 0 },
 	{ "S-097", S_INIT(HELLO FROM "RCPT TO:<later@example.test>\r\n"), "220 250 250 451", 0 },
 	{ "disabled", S_INIT(HELLO FROM "RCPT TO:<off@example.test>\r\n"), "220 250 250 550", 0 },
