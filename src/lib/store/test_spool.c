@@ -607,5 +607,6 @@ main(void)
 	};
 
 	testvfs_register();
+	testvfs_idle_disk(true);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,7 +35,7 @@ static struct {
 	struct testvfs_fault fault;
 	struct buf *log;
 	size_t moment;
-	bool registered;
+	bool registered, idle_disk;
 } g = { .lock = PTHREAD_MUTEX_INITIALIZER, .counts = &g.here, .lock_fd = -1 };
 
 /* Counts one call; true when it must fail. */
@@ -164,7 +164,7 @@ x_sync(sqlite3_file *f, int flags)
 
 	if (strikes(TESTVFS_SYNC))
 		return g.fault.code;
-	rc = s->real->pMethods->xSync(s->real, flags);
+	rc = g.idle_disk ? SQLITE_OK : s->real->pMethods->xSync(s->real, flags);
 	if (g.delay > 0)
 		slow_flush();
 	if (rc == SQLITE_OK) {
@@ -308,6 +308,12 @@ void
 testvfs_delay(uint32_t us)
 {
 	g.delay = us;
+}
+
+void
+testvfs_idle_disk(bool on)
+{
+	g.idle_disk = on;
 }
 
 void

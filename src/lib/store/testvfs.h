@@ -31,6 +31,9 @@ void testvfs_register(void);
 bool testvfs_env(bool *bad);
 /* Each sync takes us microseconds longer; syncs wait for each other, as on one disk. 0 = off. */
 void testvfs_delay(uint32_t us);
+/* Syncs are counted, delayed, failed and recorded, but not done: tests that kill processes or replay
+ * power cuts need no real disk, and wait for none. */
+void testvfs_idle_disk(bool on);
 /* Arms one fault, counted from now; a zeroed struct disarms. */
 void testvfs_fail(struct testvfs_fault f);
 /* Calls since the start of the process. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Deliveries from queue. A delivery is committed without waiting for the disk; the answer waits for
- * the flush, which all of one round share. Its id makes a second one harmless, so nothing is lost or
- * doubled whenever either room dies. */
+ * Deliveries from queue. Those of one round of the loop are one transaction, which does not wait for
+ * the disk, and one flush, which the answers wait for. A delivery's id makes a second one harmless, so
+ * nothing is lost or doubled whenever either room dies. */
 #include <stdlib.h>
 #include <sysexits.h>
 
@@ -20,49 +20,28 @@ answer(struct ipc_call *call, enum queue_mailbox_deliver_status status, const ch
 	(void)queue_mailbox_deliver_answer(call, &out);
 }
 
-static void
-refuse(struct mailbox_room *r, struct ipc_call *call, const struct queue_mailbox_deliver *m,
-    enum store_err e)
-{
-	EVENT(EVENT_STORE_ERROR, m->session, m->queue_id, m->rcpt, EF("what", S("deliver")),
-	    EF("error", slice_z(store_err_name(e))));
-	if (e == STORE_IO) {
-		/* a second flush would prove nothing: queue tries again with the next process */
-		deliver_drop(r);
-		exit(EX_IOERR);
-	}
-	answer(call, e == STORE_FULL ? QUEUE_MAILBOX_DELIVER_STATUS_FULL :
-		e == STORE_LIMIT     ? QUEUE_MAILBOX_DELIVER_STATUS_REFUSED :
-				       QUEUE_MAILBOX_DELIVER_STATUS_TRY_LATER,
-	    store_err_name(e));
-}
-
-/* The folder that is asked for, or INBOX when it is not there (any more). */
+/* Where it goes: the folder that is asked for, or INBOX when it is not there (any more). The ids are
+ * asked for without a flush, which looking at a whole folder would cost. */
 static enum store_err
-target(struct mailbox_room *r, struct slice name, struct arena *a, struct mailbox_folder *out)
+target(struct mailbox_room *r, struct arrival *a, uint64_t *id)
 {
 	enum store_err e = STORE_NONE;
 
-	if (name.n > 0)
-		e = mailbox_folder_find(r->store, name, a, out);
-	if (e == STORE_NONE || (e == STORE_OK && out->noselect))
-		e = mailbox_folder_find(r->store, S("INBOX"), a, out);
-	return e;
+	if (a->folder.n > 0)
+		e = mailbox_folder_id(r->store, a->folder, id);
+	if (e != STORE_NONE)
+		return e;
+	a->folder = S("INBOX");
+	return mailbox_use_id(r->store, MAILBOX_INBOX, id);
 }
 
 static void
 on_deliver(void *ctx, struct ipc_call *call, struct queue_mailbox_deliver *m)
 {
 	struct mailbox_room *r = ctx;
-	own(arena_p) a = arena_new("delivery", LIMIT_ARENA_COMMAND);
+	struct arrival *a = &r->batch[r->n_batch];
 	own(buf_t) prefix = { .max = PREFIX };
-	struct mailbox_folder folder;
-	struct mailbox_input in = { .fd = m->fd, .size = m->size,
-		.date = m->received_us / 1000000 };
 	uint64_t size;
-	uint32_t uid = 0;
-	bool fresh = false;
-	enum store_err e;
 
 	r->busy_ms = clock_mono_ms();
 	if (!ipc_sealed_memfd(m->fd, LIMIT_STORE_MESSAGE, &size) || size != m->size) {
@@ -73,44 +52,102 @@ on_deliver(void *ctx, struct ipc_call *call, struct queue_mailbox_deliver *m)
 		answer(call, QUEUE_MAILBOX_DELIVER_STATUS_REFUSED, "address");
 		return;
 	}
-	in.prefix = buf_slice(&prefix);
-	e = target(r, m->folder, a, &folder);
-	if (e == STORE_OK)
-		e = mailbox_deliver(r->store, m->delivery, m->floor, folder.id, &in, &uid, &fresh);
-	if (e != STORE_OK) {
-		refuse(r, call, m, e);
+	if (r->arrivals == NULL)
+		r->arrivals = arena_new("arrivals", MAILBOX_BATCH * (PREFIX + (size_t)2048));
+	*a = (struct arrival){ .call = *call, .session = m->session, .size = m->size };
+	if (!arena_copy(r->arrivals, m->queue_id, &a->queue_id) ||
+	    !arena_copy(r->arrivals, m->rcpt, &a->rcpt) ||
+	    !arena_copy(r->arrivals, m->folder, &a->folder) ||
+	    !arena_copy(r->arrivals, buf_slice(&prefix), &a->prefix)) {
+		answer(call, QUEUE_MAILBOX_DELIVER_STATUS_TRY_LATER, "no memory");
 		return;
 	}
-	if (fresh)
-		EVENT(EVENT_MAILBOX_DELIVERED, m->session, m->queue_id, m->rcpt,
-		    EF("folder", folder.name), EN("uid", uid), EN("size", m->size));
-	r->batch[r->n_batch++] = (struct delivered){ .call = *call, .folder = folder.id };
-	if (r->n_batch == MAILBOX_BATCH)
+	a->fd = fd_take(&m->fd);
+	r->delivery[r->n_batch] = (struct mailbox_delivery){ .id = m->delivery,
+		.in = { .prefix = a->prefix, .fd = a->fd, .size = m->size,
+		    .date = m->received_us / 1000000 } };
+	if (m->floor > r->floor)
+		r->floor = m->floor;
+	if (++r->n_batch == MAILBOX_BATCH)
 		deliver_flush(r);
 }
 
 static const struct queue_mailbox_server handlers = { .deliver = on_deliver };
 
+/* ---- the transaction ---- */
+
+static _Noreturn void
+disk_failed(struct mailbox_room *r, const char *what, enum store_err e)
+{
+	/* a second flush would prove nothing: queue tries again with the next process */
+	EVENT(EVENT_STORE_ERROR, 0, S(""), slice_z(r->account), EF("what", slice_z(what)),
+	    EF("error", slice_z(store_err_name(e))));
+	exit(EX_IOERR);
+}
+
+static void
+deliver_all(struct mailbox_room *r)
+{
+	enum store_err e;
+
+	for (size_t i = 0; i < r->n_batch; i++) {
+		e = target(r, &r->batch[i], &r->delivery[i].folder);
+		if (e != STORE_OK)
+			r->delivery[i].folder = 0; /* no folder has it: STORE_NONE for this one */
+		if (e == STORE_IO)
+			disk_failed(r, "deliver", e);
+	}
+	e = mailbox_deliver_many(r->store, r->floor, r->delivery, r->n_batch);
+	/* one of them may be too big for the disk that is left: then each is tried for itself */
+	for (size_t i = 0; e == STORE_FULL && r->n_batch > 1 && i < r->n_batch; i++)
+		(void)mailbox_deliver_many(r->store, r->floor, &r->delivery[i], 1);
+	if (e == STORE_OK || e == STORE_FULL)
+		e = mailbox_flush(r->store);
+	if (e == STORE_IO)
+		disk_failed(r, "deliver", e);
+}
+
+static void
+tell(struct mailbox_room *r, size_t i)
+{
+	struct arrival *a = &r->batch[i];
+	const struct mailbox_delivery *d = &r->delivery[i];
+
+	if (d->err == STORE_OK) {
+		answer(&a->call, QUEUE_MAILBOX_DELIVER_STATUS_OK, "");
+		if (d->fresh)
+			EVENT(EVENT_MAILBOX_DELIVERED, a->session, a->queue_id, a->rcpt,
+			    EF("folder", a->folder), EN("uid", d->uid), EN("size", a->size));
+		return;
+	}
+	EVENT(EVENT_STORE_ERROR, a->session, a->queue_id, a->rcpt, EF("what", S("deliver")),
+	    EF("error", slice_z(store_err_name(d->err))));
+	answer(&a->call, d->err == STORE_FULL ? QUEUE_MAILBOX_DELIVER_STATUS_FULL :
+		d->err == STORE_LIMIT	      ? QUEUE_MAILBOX_DELIVER_STATUS_REFUSED :
+						QUEUE_MAILBOX_DELIVER_STATUS_TRY_LATER,
+	    store_err_name(d->err));
+}
+
 void
 deliver_flush(void *room)
 {
 	struct mailbox_room *r = room;
-	enum store_err e;
 
 	if (r->n_batch == 0)
 		return;
-	e = mailbox_flush(r->store);
-	if (e != STORE_OK) {
-		EVENT(EVENT_STORE_ERROR, 0, S(""), slice_z(r->account), EF("what", S("flush")),
-		    EF("error", slice_z(store_err_name(e))));
-		exit(EX_IOERR);
+	deliver_all(r);
+	for (size_t i = 0; i < r->n_batch; i++)
+		tell(r, i);
+	for (size_t i = 0; i < r->n_batch; i++) {
+		const struct mailbox_delivery *d = &r->delivery[i];
+
+		if (d->err == STORE_OK && (i == 0 || d->folder != r->delivery[i - 1].folder ||
+		    r->delivery[i - 1].err != STORE_OK))
+			hub_changed(&r->hub, r->delivery[i].folder, NULL);
+		fd_t_drop(&r->batch[i].fd);
 	}
-	for (size_t i = 0; i < r->n_batch; i++)
-		answer(&r->batch[i].call, QUEUE_MAILBOX_DELIVER_STATUS_OK, "");
-	for (size_t i = 0; i < r->n_batch; i++)
-		if (i == 0 || r->batch[i].folder != r->batch[i - 1].folder)
-			hub_changed(&r->hub, r->batch[i].folder, NULL);
 	r->n_batch = 0;
+	arena_free(&r->arrivals);
 }
 
 void
@@ -118,7 +155,13 @@ deliver_drop(struct mailbox_room *r)
 {
 	if (r->queue == NULL)
 		return;
-	r->n_batch = 0; /* nobody is there to hear the answers; what was committed stays */
+	/* nobody is there to hear the answers; the next channel brings these deliveries again */
+	for (size_t i = 0; i < r->n_batch; i++) {
+		(void)ipc_refuse(&r->batch[i].call);
+		fd_t_drop(&r->batch[i].fd);
+	}
+	r->n_batch = 0;
+	arena_free(&r->arrivals);
 	loop_unwatch(r->loop, &r->queue_watch);
 	ipc_channel_free(&r->queue);
 }

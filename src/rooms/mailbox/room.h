@@ -3,8 +3,8 @@
  * door after auth's word, deliveries from queue; both end in the same store, and whoever is idle in a
  * folder hears of it.
  *
- * The loop's thread takes deliveries: what arrives together is committed one by one and flushed once,
- * then answered; from that moment queue may forget it. Conversations run in the pool's threads. */
+ * The loop's thread takes deliveries: what arrives together is one transaction and one flush, then
+ * answered; from that moment queue may forget it. Conversations run in the pool's threads. */
 #pragma once
 
 #include "ipc/queue_mailbox.h"
@@ -39,10 +39,12 @@ struct mailbox_conv {
 	bool gone;			  /* under the lock: end at the next turn */
 };
 
-/* A delivery that is committed and waits for the flush. */
-struct delivered {
+/* A delivery that waits for the transaction that all of one round share. */
+struct arrival {
 	struct ipc_call call;
-	uint64_t folder;
+	struct slice queue_id, rcpt, folder, prefix; /* in the arrivals' arena */
+	uint64_t session, size;
+	int fd;
 };
 
 struct mailbox_room {
@@ -60,7 +62,10 @@ struct mailbox_room {
 	/* deliveries; of the loop's thread */
 	struct ipc_channel *queue;
 	struct loop_watch *queue_watch;
-	struct delivered batch[MAILBOX_BATCH];
+	struct arrival batch[MAILBOX_BATCH];
+	struct mailbox_delivery delivery[MAILBOX_BATCH]; /* of the same index */
+	struct arena *arrivals;
+	uint64_t floor; /* the highest that queue has told */
 	size_t n_batch;
 };
 
