@@ -63,8 +63,11 @@ tls_server_new(void)
 	 * that ends without close_notify counts as ended: mail protocols frame themselves. */
 	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_RENEGOTIATION |
 		SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET | SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
+	/* The chain is sent as it was given; without NO_AUTO_CHAIN a certificate that came alone
+	 * would be verified in each handshake, in search of its issuers. */
+	SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_RELEASE_BUFFERS |
+		SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+		SSL_MODE_AUTO_RETRY);
 	/* Nothing is resumed (tls.h says why), so no 0-RTT either. */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	PN_ASSERT(SSL_CTX_set_num_tickets(ctx, 0) == 1);
