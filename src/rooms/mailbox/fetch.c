@@ -145,16 +145,42 @@ cut(struct slice bytes, const struct imap_section *sec)
 	return sec->partial ? mime_partial(bytes, sec->from, sec->count) : bytes;
 }
 
-/* A literal of any size, in pieces. */
+/* Octets of any number, in pieces. */
 static void
 put_octets(struct session *s, struct slice bytes)
 {
-	buf_fmt(&s->out, "{%zu}\r\n", bytes.n);
 	while (bytes.n > 0 && session_send(s, bytes.n > PIECE)) {
 		struct slice piece = slice_head(bytes, PIECE);
 
 		(void)imap_put_octets(&s->out, piece);
 		bytes = slice_from(bytes, piece.n);
+	}
+}
+
+static void
+put_literal(struct session *s, struct slice bytes)
+{
+	buf_fmt(&s->out, "{%zu}\r\n", bytes.n);
+	put_octets(s, bytes);
+}
+
+static void
+put_structure(struct job *j, struct message *m)
+{
+	static const struct {
+		uint32_t item;
+		struct slice name;
+	} all[] = {
+		{ IMAP_ITEM_ENVELOPE, S_INIT("ENVELOPE ") },
+		{ IMAP_ITEM_BODY, S_INIT("BODY ") },
+		{ IMAP_ITEM_BODYSTRUCTURE, S_INIT("BODYSTRUCTURE ") },
+	};
+
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+		if ((j->items & all[i].item) == 0)
+			continue;
+		item(j, all[i].name);
+		put_octets(j->s, message_answer(m, all[i].item));
 	}
 }
 
@@ -166,6 +192,7 @@ put_sections(struct job *j, struct message *m)
 		struct slice bytes;
 		bool nil;
 
+		(void)session_send(j->s, false);
 		if (!message_section(m, sec, &bytes, &nil))
 			return false;
 		item(j, S(""));
@@ -173,7 +200,7 @@ put_sections(struct job *j, struct message *m)
 		if (nil)
 			buf_add(&j->s->out, S("NIL"));
 		else
-			put_octets(j->s, cut(bytes, sec));
+			put_literal(j->s, cut(bytes, sec));
 	}
 	return true;
 }
@@ -196,7 +223,7 @@ ready(struct job *j, struct message *m)
 	}
 	if (all && !message_all(m, &bytes))
 		return false;
-	return message_structure_ready(m, j->items) && (!header || message_header(m, &bytes));
+	return message_structure(m, j->items) && (!header || message_header(m, &bytes));
 }
 
 static void
@@ -215,8 +242,8 @@ fetch_one(struct job *j, uint32_t uid)
 		buf_fmt(&s->out, "* %u FETCH (", view_seq(&s->view, uid));
 		j->space = "";
 		put_plain(j, r);
-		if (!message_structure(&m, j->items, &s->out, &j->space) ||
-		    !put_sections(j, &m))
+		put_structure(j, &m);
+		if (!put_sections(j, &m))
 			s->lost = true; /* in the middle of an answer: there is no way to take it back */
 		buf_add(&s->out, S(")\r\n"));
 	} else if (m.err == STORE_NONE) {

@@ -67,7 +67,7 @@ struct arena *
 message_arena(struct message *m)
 {
 	if (m->a == NULL)
-		m->a = arena_new("message", 2 * LIMIT_ARENA_MESSAGE);
+		m->a = arena_new("message", 4 * LIMIT_ARENA_MESSAGE);
 	return m->a;
 }
 

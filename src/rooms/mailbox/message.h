@@ -43,9 +43,9 @@ struct arena *message_arena(struct message *m);
 [[nodiscard]] bool message_section(struct message *m, const struct imap_section *s,
     struct slice *out, bool *nil);
 
-/* ENVELOPE, BODY and BODYSTRUCTURE of items, each with *space before it, which is then " ". They are
- * computed once and kept beside the message. */
-[[nodiscard]] bool message_structure(struct message *m, uint32_t items, struct buf *out,
-    const char **space);
-/* Makes sure that message_structure() will not fail for want of content. */
-[[nodiscard]] bool message_structure_ready(struct message *m, uint32_t items);
+/* Has ENVELOPE, BODY and BODYSTRUCTURE ready when items holds one of them: they are computed once and
+ * kept beside the message. */
+[[nodiscard]] bool message_structure(struct message *m, uint32_t items);
+/* One of the three, as it leaves; after message_structure(). Borrowed until message_end(). May be
+ * megabytes. */
+struct slice message_answer(struct message *m, uint32_t item);

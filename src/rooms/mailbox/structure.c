@@ -70,7 +70,7 @@ make(struct message *m)
 #define STRUCTURE (IMAP_ITEM_ENVELOPE | IMAP_ITEM_BODY | IMAP_ITEM_BODYSTRUCTURE)
 
 bool
-message_structure_ready(struct message *m, uint32_t items)
+message_structure(struct message *m, uint32_t items)
 {
 	struct slice answer[ANSWERS];
 
@@ -84,31 +84,12 @@ message_structure_ready(struct message *m, uint32_t items)
 	return make(m);
 }
 
-bool
-message_structure(struct message *m, uint32_t items, struct buf *out, const char **space)
+struct slice
+message_answer(struct message *m, uint32_t item)
 {
-	static const struct {
-		uint32_t item;
-		int which;
-		struct slice name;
-	} all[] = {
-		{ IMAP_ITEM_ENVELOPE, ENVELOPE, S_INIT("ENVELOPE ") },
-		{ IMAP_ITEM_BODY, BASIC, S_INIT("BODY ") },
-		{ IMAP_ITEM_BODYSTRUCTURE, EXTENDED, S_INIT("BODYSTRUCTURE ") },
-	};
 	struct slice answer[ANSWERS];
+	int which = item == IMAP_ITEM_ENVELOPE ? ENVELOPE : item == IMAP_ITEM_BODY ? BASIC : EXTENDED;
 
-	if ((items & STRUCTURE) == 0)
-		return true;
-	if (!message_structure_ready(m, items) || !split(m->kept, answer))
-		return false;
-	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-		if ((items & all[i].item) == 0)
-			continue;
-		buf_add(out, slice_z(*space));
-		buf_add(out, all[i].name);
-		buf_add(out, answer[all[i].which]);
-		*space = " ";
-	}
-	return !out->bad;
+	PN_ASSERT(m->kept.p != NULL && split(m->kept, answer));
+	return answer[which];
 }
