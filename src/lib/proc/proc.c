@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/proc/proc.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -254,6 +255,9 @@ proc_lock(struct proc *p, const struct proc_walls *walls)
 	const char *what = "";
 
 	prepare_alarm();
+	/* with a limit, malloc need not ask /sys how many processors there are when many threads allocate; few
+	 * arenas are also what a small machine wants */
+	(void)mallopt(M_ARENA_MAX, 2);
 	if (walls->threads)
 		first_thread();
 	if (!sandbox_enter(&s, &p->walls, &what))
