@@ -255,9 +255,9 @@ proc_lock(struct proc *p, const struct proc_walls *walls)
 	const char *what = "";
 
 	prepare_alarm();
-	/* with a limit, malloc need not ask /sys how many processors there are when many threads allocate; few
-	 * arenas are also what a small machine wants */
-	(void)mallopt(M_ARENA_MAX, 2);
+	/* one arena: with several, malloc opens files beneath /sys and /proc when many threads allocate and free
+	 * (how many processors there are, how memory is committed); one is also what a small machine wants */
+	(void)mallopt(M_ARENA_MAX, 1);
 	if (walls->threads)
 		first_thread();
 	if (!sandbox_enter(&s, &p->walls, &what))
