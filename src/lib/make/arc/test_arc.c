@@ -107,7 +107,6 @@ grows(void **state)
 	assert_true(slice_eq(c.sets.sets[4].seal.domain, S("relay.example")));
 	/* 51 sets are not made, and not believed */
 	assert_int_equal(seal(&mail, &BY_ED, false, ARC_NONE), DKIM_SIGN_REFUSED);
-	buf_add(&mail, S(""));
 	{
 		own(buf_t) more = { .max = 1 << 22 };
 
@@ -183,7 +182,7 @@ lies(void **state)
 	buf_add(&mail, S(MAIL));
 	assert_int_equal(seal(&mail, &BY_ED, false, ARC_NONE), DKIM_SIGNED);
 	at = slice_find(buf_slice(&mail), S("cv=none"));
-	memcpy(mail.p + at, "cv=pass", 7);
+	memcpy(&mail.p[at], "cv=pass", 7);
 	check(buf_slice(&mail), &c);
 	assert_true(c.cv == ARC_FAIL && c.why == ARC_BAD_ORDER && c.at == 1);
 
@@ -255,6 +254,24 @@ instances(void **state)
 	assert_false(arc_results_parse(S("i=01;"), &i, &rest) || arc_results_parse(S("x; i=1;"), &i, &rest));
 	assert_false(arc_results_parse(S("i=1 x;"), &i, &rest) || arc_results_parse(S("i=;"), &i, &rest));
 	assert_int_equal(i, 50);
+	for (size_t cut = 0; cut < 8; cut++)
+		assert_false(arc_results_parse(slice_head(S(" i = 50 ; x"), cut), &i, &rest));
+}
+
+/* Every truncation of a sealed message is judged, and none of them passes. */
+static void
+truncations(void **state)
+{
+	own(buf_t) mail = { .max = 1 << 22 };
+	struct arc_chain c;
+
+	buf_add(&mail, S(MAIL));
+	assert_int_equal(seal(&mail, &BY_ED, false, ARC_NONE), DKIM_SIGNED);
+	assert_int_equal(seal(&mail, &BY_ED, false, ARC_NONE), DKIM_SIGNED);
+	for (size_t cut = 0; cut + 2 < mail.n; cut++) {
+		check(slice_head(buf_slice(&mail), cut), &c);
+		assert_int_not_equal(c.cv, ARC_PASS);
+	}
 }
 
 int
@@ -262,7 +279,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(grows), cmocka_unit_test(breaks),
 		cmocka_unit_test(sealed_as_failed), cmocka_unit_test(lies), cmocka_unit_test(no_injection),
-		cmocka_unit_test(results), cmocka_unit_test(instances) };
+		cmocka_unit_test(results), cmocka_unit_test(instances), cmocka_unit_test(truncations) };
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -97,6 +97,7 @@ bool
 dkim_sign_header(const struct dkim_message *m, const struct slice *names, size_t n,
     struct slice field, struct arena *a, uint8_t digest[static 32])
 {
+	struct arena_mark mark = arena_mark(a);
 	struct dkim_pick pick;
 	struct digest d;
 
@@ -111,6 +112,7 @@ dkim_sign_header(const struct dkim_message *m, const struct slice *names, size_t
 	}
 	dkim_header_canon_without(DKIM_RELAXED, field, field.n, field.n, to_digest, &d);
 	(void)digest_end(&d, digest);
+	arena_rewind(a, mark);
 	return true;
 }
 

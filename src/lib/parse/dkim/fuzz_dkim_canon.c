@@ -17,7 +17,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (n < 2)
 		return 0;
 	step = (size_t)data[0] + 1;
-	body = slice_of(data + 1, n - 1);
+	body = slice_from(slice_of(data, n), 1);
 	for (int canon = DKIM_SIMPLE; canon <= DKIM_RELAXED; canon++) {
 		struct dkim_body b;
 		uint64_t len;

@@ -99,6 +99,7 @@ dkim_header_hash(const struct dkim_message *m, const struct dkim_field *self,
 {
 	size_t value_at = self->raw.n - self->value.n - (slice_ends(self->raw, S("\r\n")) ? 2 : 0);
 	const struct dkim_field *f;
+	struct arena_mark mark = arena_mark(a);
 	struct dkim_pick pick;
 	struct digest d;
 
@@ -115,6 +116,7 @@ dkim_header_hash(const struct dkim_message *m, const struct dkim_field *self,
 	    value_at + sig->b_end, dkim_digest_sink, &d);
 	out->n = digest_end(&d, out->digest);
 	*left_from = dkim_pick_left(&pick, S("from"));
+	arena_rewind(a, mark);
 	return true;
 }
 

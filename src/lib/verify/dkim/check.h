@@ -48,7 +48,8 @@ struct dkim_hash {
 };
 
 /* DKIM-Signature and ARC-Message-Signature: the fields of h=, then the field itself with an empty b=.
- * left_from gets how many From fields h= leaves unsigned. False at the arena's ceiling. */
+ * left_from gets how many From fields h= leaves unsigned. What it takes from a it gives back. False at
+ * the arena's ceiling. */
 [[nodiscard]] bool dkim_header_hash(const struct dkim_message *m, const struct dkim_field *self,
     const struct dkim_sig *sig, struct arena *a, struct dkim_hash *out, size_t *left_from);
 
