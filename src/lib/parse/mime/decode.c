@@ -38,6 +38,23 @@ identity(struct mime_decoder *d, uint8_t *to, size_t most)
 	return piece.n;
 }
 
+/* Four octets of the alphabet as three; false when something else is among them. */
+static bool
+four(struct slice in, size_t at, uint8_t *to)
+{
+	struct slice q = slice_sub(in, at, 4);
+	uint32_t a = values[slice_at(q, 0)], b = values[slice_at(q, 1)];
+	uint32_t c = values[slice_at(q, 2)], e = values[slice_at(q, 3)];
+	uint32_t held = a << 18 | b << 12 | c << 6 | e;
+
+	if ((a | b | c | e) >= SKIP)
+		return false;
+	to[0] = (uint8_t)(held >> 16);
+	to[1] = (uint8_t)(held >> 8);
+	to[2] = (uint8_t)held;
+	return true;
+}
+
 static size_t
 base64(struct mime_decoder *d, uint8_t *to, size_t most)
 {
@@ -45,7 +62,14 @@ base64(struct mime_decoder *d, uint8_t *to, size_t most)
 	size_t n = 0;
 
 	while (n < most && d->at < in.n) {
-		uint8_t v = values[slice_at(in, d->at++)];
+		uint8_t v;
+
+		if (d->bits == 0 && most - n >= 3 && in.n - d->at >= 4 && four(in, d->at, &to[n])) {
+			d->at += 4;
+			n += 3;
+			continue;
+		}
+		v = values[slice_at(in, d->at++)];
 
 		if (v == PAD) {
 			d->bits = 0;
@@ -93,6 +117,22 @@ qp_line_end(struct mime_decoder *d, uint8_t *to)
 	return n;
 }
 
+/* Octets up to the next '=' or the end of the line's text. */
+static size_t
+qp_plain(struct mime_decoder *d, uint8_t *to, size_t most)
+{
+	struct slice text = slice_sub(d->in, d->at, d->text_end - d->at);
+	size_t n;
+
+	text = slice_head(text, most);
+	n = slice_find_byte(text, '=');
+	if (n == SLICE_NONE)
+		n = text.n;
+	memcpy(to, text.p, n);
+	d->at += n;
+	return n;
+}
+
 static size_t
 quoted_printable(struct mime_decoder *d, uint8_t *to, size_t most)
 {
@@ -109,9 +149,11 @@ quoted_printable(struct mime_decoder *d, uint8_t *to, size_t most)
 		uint8_t b = slice_at(in, d->at);
 		size_t left = d->text_end - d->at;
 
-		if (b == '=' && left == 1) {
+		if (b != '=') {
+			n += qp_plain(d, &to[n], most - n);
+		} else if (left == 1) {
 			d->at = d->line_end;
-		} else if (b == '=' && left > 2 && ch_is_hex(slice_at(in, d->at + 1)) &&
+		} else if (left > 2 && ch_is_hex(slice_at(in, d->at + 1)) &&
 		    ch_is_hex(slice_at(in, d->at + 2))) {
 			to[n++] = (uint8_t)(ch_hex(slice_at(in, d->at + 1)) << 4 |
 			    ch_hex(slice_at(in, d->at + 2)));
