@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <sys/socket.h>
 
+#include "lib/base/cursor.h"
 #include "lib/tls/internal.h"
 
 /* Octets of records read in one call. */
@@ -20,6 +21,7 @@ struct tls_conn {
 	SSL *ssl;
 	struct tls_server *server;
 	const char *reason;
+	const char *alpn; /* what tls_expect() said */
 	size_t share;
 	int fd;
 	uint8_t late;
@@ -106,6 +108,34 @@ conn_on_message(int write, int version, int type, const void *p, size_t n, SSL *
 		return;
 	if (++c->late > LATE_MESSAGES)
 		c->abused = true;
+}
+
+int
+conn_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned char *in,
+    unsigned int len, void *arg)
+{
+	struct tls_conn *c = BIO_get_data(SSL_get_rbio(ssl));
+	struct cursor cur = cur_of(slice_of(in, len));
+	struct slice ours = slice_z(c->alpn), name;
+	bool browser = false;
+
+	while (cur_left(&cur) > 0) {
+		if (!cur_bytes(&cur, cur_get_u8(&cur), &name))
+			return SSL_TLSEXT_ERR_ALERT_FATAL;
+		if (ours.n > 0 && slice_eq(name, ours)) {
+			*out = name.p;
+			*n = (unsigned char)name.n;
+			return SSL_TLSEXT_ERR_OK;
+		}
+		browser |= slice_starts(name, S("http/")) || slice_eq(name, S("h2"));
+	}
+	return browser ? SSL_TLSEXT_ERR_ALERT_FATAL : SSL_TLSEXT_ERR_NOACK;
+}
+
+void
+tls_expect(struct tls_conn *c, const char *alpn)
+{
+	c->alpn = alpn;
 }
 
 struct tls_conn *

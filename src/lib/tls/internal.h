@@ -25,3 +25,6 @@ void tls_server_release(struct tls_server *s);
 /* conn.c: the BIO that connections use, and the watch on messages after the handshake. */
 bool conn_init(void);
 void conn_on_message(int write, int version, int type, const void *p, size_t n, SSL *ssl, void *arg);
+/* Chooses among the protocols that a client offers. */
+int conn_on_alpn(SSL *ssl, const unsigned char **out, unsigned char *n, const unsigned char *in,
+    unsigned int len, void *arg);

@@ -78,6 +78,7 @@ tls_server_new(void)
 	/* One read for many records instead of two for each. */
 	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_msg_callback(ctx, conn_on_message);
+	SSL_CTX_set_alpn_select_cb(ctx, conn_on_alpn, NULL);
 	s->ctx = ctx;
 	s->refs = 1;
 	return s;

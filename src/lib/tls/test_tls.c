@@ -360,6 +360,46 @@ server_names(void **state)
 	privkey_free(&key);
 }
 
+/* ALPACA: who offers HTTP does not want mail. Others are served, with or without ALPN. */
+static void
+protocols(void **state)
+{
+	static const struct {
+		const char *ours;
+		struct slice offer, chosen;
+		bool served;
+	} rows[] = {
+		{ "imap", S_INIT("\4imap"), S_INIT("imap"), true },
+		{ "imap", S_INIT("\2h2\4imap"), S_INIT("imap"), true },
+		{ "imap", S_INIT("\4pop3"), S_INIT(""), true },
+		{ "imap", S_INIT("\10http/1.1"), S_INIT(""), false },
+		{ "imap", S_INIT("\2h2\10http/1.1"), S_INIT(""), false },
+		{ NULL, S_INIT("\2h2"), S_INIT(""), false },
+		{ NULL, S_INIT("\4smtp"), S_INIT(""), true },
+		{ NULL, S_INIT("\4imap"), S_INIT(""), true },
+	};
+	struct privkey *key;
+	struct tls_server *s = testing_server(TESTING_EC, &key);
+	struct pair p;
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		const unsigned char *got = NULL;
+		unsigned int n = 0;
+
+		pair_open(&p, s, 0, 0);
+		tls_expect(p.server, rows[i].ours);
+		assert_int_equal(SSL_set_alpn_protos(p.client, rows[i].offer.p,
+		    (unsigned)rows[i].offer.n), 0);
+		assert_int_equal(testing_handshake(p.client, p.server), rows[i].served);
+		SSL_get0_alpn_selected(p.client, &got, &n);
+		assert_true(slice_eq(slice_of(got, n), rows[i].chosen));
+		pair_close(&p);
+		ERR_clear_error();
+	}
+	tls_server_free(&s);
+	privkey_free(&key);
+}
+
 /* T-004: a name with a NUL in it is no host name (RFC 6066 3): refused with unrecognized_name. */
 static void
 server_name_with_nul(void **state)
@@ -705,6 +745,7 @@ main(void)
 		cmocka_unit_test(no_resumption),
 		cmocka_unit_test(renegotiation),
 		cmocka_unit_test(server_names),
+		cmocka_unit_test(protocols),
 		cmocka_unit_test(server_name_with_nul),
 		cmocka_unit_test(tiny_records),
 		cmocka_unit_test(bounded_turn),

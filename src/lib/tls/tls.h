@@ -70,6 +70,11 @@ enum tls_result {
 /* A connection in the state before the handshake. fd is borrowed: a stream socket, blocking or not
  * (every call is made with MSG_DONTWAIT). Never NULL. */
 struct tls_conn *tls_conn_new(struct tls_server *s, int fd);
+/* Before the handshake: the protocol spoken here, as ALPN names it (RFC 7301: "imap", "pop3"; a
+ * literal; NULL where none is registered, as for SMTP). A client that offers it gets it. One that
+ * offers only others is served all the same (mail clients need not know of ALPN), but not one that
+ * offers HTTP: that is a browser that somebody has lured here (ALPACA, CVE-2021-3618). */
+void tls_expect(struct tls_conn *c, const char *alpn);
 /* Wipes and frees; sends nothing; leaves fd open. *c becomes NULL; accepts NULL. */
 void tls_conn_free(struct tls_conn **c);
 /* One step of the handshake. TLS_OK when it is complete. */

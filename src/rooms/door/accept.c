@@ -19,15 +19,15 @@ static const struct service services[] = {
 	{ .name = "submissions", .peer = "smtp", .instance = "submission", .kind = PEER_SMTP,
 	    .implicit_tls = true },
 	{ .name = "imap", .peer = "lobby", .instance = "", .kind = PEER_LOBBY,
-	    .protocol = DOOR_LOBBY_PROTOCOL_IMAP },
+	    .alpn = "imap", .protocol = DOOR_LOBBY_PROTOCOL_IMAP },
 	{ .name = "imaps", .peer = "lobby", .instance = "", .kind = PEER_LOBBY,
-	    .protocol = DOOR_LOBBY_PROTOCOL_IMAP, .implicit_tls = true },
+	    .alpn = "imap", .protocol = DOOR_LOBBY_PROTOCOL_IMAP, .implicit_tls = true },
 	{ .name = "pop3", .peer = "lobby", .instance = "", .kind = PEER_LOBBY,
-	    .protocol = DOOR_LOBBY_PROTOCOL_POP3 },
+	    .alpn = "pop3", .protocol = DOOR_LOBBY_PROTOCOL_POP3 },
 	{ .name = "pop3s", .peer = "lobby", .instance = "", .kind = PEER_LOBBY,
-	    .protocol = DOOR_LOBBY_PROTOCOL_POP3, .implicit_tls = true },
+	    .alpn = "pop3", .protocol = DOOR_LOBBY_PROTOCOL_POP3, .implicit_tls = true },
 	{ .name = "managesieve", .peer = "lobby", .instance = "", .kind = PEER_LOBBY,
-	    .protocol = DOOR_LOBBY_PROTOCOL_MANAGESIEVE },
+	    .alpn = "managesieve", .protocol = DOOR_LOBBY_PROTOCOL_MANAGESIEVE },
 };
 
 const char *

@@ -40,12 +40,13 @@ struct conn {
 enum flow { FLOW_MOVED, FLOW_STUCK, FLOW_AGAIN, FLOW_END, FLOW_FAIL };
 
 struct conn *
-conn_new(struct tls_server *server, int client)
+conn_new(struct tls_server *server, int client, const char *alpn)
 {
 	struct conn *c = calloc(1, sizeof *c);
 
 	PN_ASSERT(c != NULL);
 	c->tls = tls_conn_new(server, client);
+	tls_expect(c->tls, alpn);
 	c->client = (struct side){ .fd = client, .readable = true, .writable = true };
 	c->room.fd = -1;
 	buf_init(&c->up.b, CONN_BACKLOG);
@@ -113,7 +114,7 @@ conn_wants_write(const struct conn *c, enum conn_side side)
 	return !s->writable && c->phase != CONN_WAITING;
 }
 
-/* ---- what waits -------------------------------------------------------------------------------- */
+/* ---- what waits ---------------------------------------------------------------------------- */
 
 static struct slice
 held(const struct hold *h)
@@ -138,7 +139,7 @@ hold_drop(struct hold *h, size_t n)
 	}
 }
 
-/* ---- one step of each direction ---------------------------------------------------------------- */
+/* ---- one step of each direction ------------------------------------------------------------ */
 
 static enum flow
 from_client(struct conn *c, uint8_t *p, size_t *n)
@@ -227,7 +228,7 @@ to_room(struct conn *c, struct slice s, size_t *n)
 	return FLOW_MOVED;
 }
 
-/* ---- the two directions ------------------------------------------------------------------------ */
+/* ---- the two directions -------------------------------------------------------------------- */
 
 /* Holds what is left of s after put octets of it went out. */
 static enum flow
@@ -303,7 +304,7 @@ down_step(struct conn *c, uint8_t *scratch)
 	return hold_rest(&c->down, s, f, put);
 }
 
-/* ---- the phases -------------------------------------------------------------------------------- */
+/* ---- the phases ---------------------------------------------------------------------------- */
 
 /* Our end is said: the client sees it, and what it still sends does not become a reset that would
  * take our last words from it (RFC 1122 4.2.2.13). */

@@ -40,8 +40,8 @@ enum conn_side { CONN_CLIENT, CONN_ROOM };
 
 struct conn;
 
-/* Takes over the client's socket. Never NULL. */
-struct conn *conn_new(struct tls_server *server, int client);
+/* Takes over the client's socket. alpn: see tls_expect(). Never NULL. */
+struct conn *conn_new(struct tls_server *server, int client, const char *alpn);
 /* Closes both sides at once; *c becomes NULL; accepts NULL. */
 void conn_free(struct conn **c);
 /* The descriptor of a side, or -1; borrowed. The room's changes with attach, switch and end. */

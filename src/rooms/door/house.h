@@ -69,6 +69,7 @@ struct listener {
 /* What a listener's name means: who gets its conversations, and whether TLS comes first. */
 struct service {
 	const char *name, *peer, *instance;
+	const char *alpn; /* the protocol's name in ALPN, NULL where it has none */
 	enum peer_kind kind;
 	enum door_lobby_protocol protocol;
 	bool implicit_tls;

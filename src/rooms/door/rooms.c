@@ -28,7 +28,7 @@ house_room(struct house *h, enum peer_kind kind, const char *peer, const char *i
 	return &h->rooms[h->n_rooms++];
 }
 
-/* ---- out --------------------------------------------------------------------------------------- */
+/* ---- out ----------------------------------------------------------------------------------- */
 
 static unsigned
 tls_of(const struct session *s)
@@ -89,7 +89,7 @@ room_gone(struct session *s)
 		    &(struct door_mailbox_gone){ .session = s->id });
 }
 
-/* ---- mailbox rooms ----------------------------------------------------------------------------- */
+/* ---- mailbox rooms ------------------------------------------------------------------------- */
 
 static struct room *
 mailbox_find(struct house *h, uint32_t account)
@@ -154,7 +154,7 @@ session_join(struct house *h, struct session *s)
 		session_run(h, s);
 }
 
-/* ---- back from rooms --------------------------------------------------------------------------- */
+/* ---- back from rooms ----------------------------------------------------------------------- */
 
 /* The session that this room has under this id, or NULL. */
 static struct session *
@@ -304,7 +304,7 @@ static const struct door_lobby_client from_lobby = { .starttls = on_lobby_startt
 	.handoff = on_handoff };
 static const struct door_mailbox_client from_mailbox = { .closed = on_mailbox_closed };
 
-/* ---- channels ---------------------------------------------------------------------------------- */
+/* ---- channels ------------------------------------------------------------------------------ */
 
 /* The room is gone. Bare conversations went with it; those with TLS get a clean end. */
 static void

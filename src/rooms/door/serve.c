@@ -174,7 +174,7 @@ session_shake(struct house *h, struct session *s, int fd)
 		session_free(h, s);
 		return;
 	}
-	s->conn = conn_new(h->tls, fd);
+	s->conn = conn_new(h->tls, fd, s->listener->service->alpn);
 	deadline_set(h, s, DEADLINE_SHAKE);
 	session_run(h, s);
 }

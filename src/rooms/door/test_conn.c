@@ -76,7 +76,7 @@ begin(struct bench *b)
 	b->client = SSL_new(b->ctx);
 	SSL_set_fd(b->client, b->cfd);
 	SSL_set_mode(b->client, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	b->conn = conn_new(b->server, sfd);
+	b->conn = conn_new(b->server, sfd, NULL);
 }
 
 static void
