@@ -11,6 +11,7 @@ sys.path.insert(0, TOP + "/bench")
 from target import Target  # noqa: E402
 from measure import Group  # noqa: E402
 from peers import Dovecot, Postfix  # noqa: E402
+from server import process_name  # noqa: E402
 
 PASSWORDS = {"alice": "alice-password", "bob": "bob-password"}
 SUBMISSION = """127.0.0.1:{port} inet n - n - 100 smtpd
@@ -65,6 +66,13 @@ auth_mechanisms = plain login
 
     def queue_length(self):
         return self.postfix.queue_length()
+
+    def rooms(self):
+        """[(process name, pid)] without the two masters, for torture"""
+        found = []
+        for peer in (self.postfix, self.dovecot):
+            found += [(process_name(p), p) for p in peer.pids()[1:]]
+        return [(name, p) for name, p in found if name != "gone"]
 
     def log(self, seconds):
         return []
