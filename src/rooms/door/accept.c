@@ -9,7 +9,6 @@
 
 #include "lib/base/own.h"
 #include "lib/clock/clock.h"
-#include "lib/events/events.h"
 #include "rooms/door/house.h"
 
 /* The names that warden gives to listening sockets, and what they mean. */
@@ -59,14 +58,29 @@ house_address(const struct sockaddr_storage *ss, struct ip *ip, uint16_t *port)
 	}
 }
 
-static void
-tell_refused(const struct listener *l, const struct ip *ip, struct slice reason)
+void
+house_refused(struct house *h, enum event_kind kind, const struct listener *l,
+    const struct session *s, const struct ip *ip, struct slice reason)
 {
 	own(buf_t) text = { .max = LIMIT_IP_TEXT };
+	uint64_t now = clock_mono_ms();
+	size_t n = h->untold > 0 ? 4 : 3;
 
+	if (now - h->told_since_ms >= 1000) {
+		h->told_since_ms = now;
+		h->told = 0;
+	}
+	if (h->told == LIMIT_TOLD) {
+		h->untold++;
+		return;
+	}
+	h->told++;
 	ip_put(&text, ip);
-	EVENT(EVENT_CONN_REFUSED, 0, S(""), S(""), EF("listener", slice_z(l->service->name)),
-	    EF("ip", buf_slice(&text)), EF("reason", reason));
+	const struct event_field fields[] = { EF("listener", slice_z(l->service->name)),
+		EF("ip", buf_slice(&text)), EF("reason", reason), EN("untold", h->untold) };
+
+	events_emit(kind, s == NULL ? 0 : s->id, S(""), S(""), fields, n);
+	h->untold = 0;
 }
 
 static void
@@ -78,6 +92,32 @@ tell_open(const struct session *s)
 	EVENT(EVENT_CONN_OPEN, s->id, S(""), S(""),
 	    EF("listener", slice_z(s->listener->service->name)), EF("ip", buf_slice(&text)),
 	    EN("port", s->peer_port));
+}
+
+/* Counts the client and, where TLS comes first, its handshake. NULL: refused, nothing is counted. */
+static struct caps_address *
+admit(struct listener *l, const struct ip *ip)
+{
+	struct house *h = l->house;
+	struct caps_address *address = NULL;
+	uint64_t now = clock_mono_ms();
+	struct slice why = S("too many handshakes");
+
+	switch (caps_enter(h->caps, ip, now, &address)) {
+	case CAPS_OK:
+		if (!l->service->implicit_tls || caps_handshake(h->caps, address, now))
+			return address;
+		caps_leave(h->caps, &address, now);
+		break;
+	case CAPS_TOTAL:
+		why = S("too many connections");
+		break;
+	case CAPS_ADDRESS:
+		why = S("too many connections from this address");
+		break;
+	}
+	house_refused(h, EVENT_CONN_REFUSED, l, NULL, ip, why);
+	return NULL;
 }
 
 static void
@@ -93,16 +133,9 @@ begin(struct listener *l, int client, const struct sockaddr_storage *from)
 	uint16_t port;
 
 	house_address(from, &ip, &port);
-	switch (caps_enter(h->caps, &ip, clock_mono_ms(), &address)) {
-	case CAPS_OK:
-		break;
-	case CAPS_TOTAL:
-		tell_refused(l, &ip, S("too many connections"));
+	address = admit(l, &ip);
+	if (address == NULL)
 		return;
-	case CAPS_ADDRESS:
-		tell_refused(l, &ip, S("too many connections from this address"));
-		return;
-	}
 	s = session_new(h, l);
 	s->address = address;
 	s->peer_ip = ip;

@@ -18,6 +18,7 @@
 #include "ipc/door_smtp.h"
 #include "ipc/warden_door.h"
 #include "lib/base/ip.h"
+#include "lib/events/events.h"
 #include "lib/proc/proc.h"
 #include "rooms/door/caps.h"
 #include "rooms/door/conn.h"
@@ -33,6 +34,7 @@
 #define LIMIT_ACCEPTS 64		/* of one listener in one turn */
 #define LIMIT_FRAMES 64		/* of one channel in one turn */
 #define LIMIT_PAIR ((size_t)65536)	/* kernel buffer of a pair, each way */
+#define LIMIT_TOLD 20u		/* refusals a second that become events; the rest are counted */
 #define LIMIT_UNSENT 131072	/* octets that TCP takes for a client that does not read */
 
 enum peer_kind { PEER_SMTP, PEER_LOBBY, PEER_MAILBOX, PEER_WARDEN };
@@ -132,6 +134,8 @@ struct house {
 	struct list deadlines[DEADLINES], ready;
 	bool posted; /* ready is going to be run */
 	bool stopping;
+	uint64_t told_since_ms, untold; /* refusals: see house_refused() */
+	uint32_t told;
 	struct loop_timer *tick, *stop_timer;
 	void (*keys)(void *ctx, int fd); /* a channel to the room keys */
 	void *keys_ctx;
@@ -148,6 +152,10 @@ void list_drop(enum link_kind k, struct session *s);
 void deadline_set(struct house *h, struct session *s, enum deadline d);
 
 /* accept.c */
+/* The event of a connection or a handshake that was refused or failed (s NULL: before there was a
+ * session). A flood of refusals is no flood of events: the next event says how many were not told. */
+void house_refused(struct house *h, enum event_kind kind, const struct listener *l,
+    const struct session *s, const struct ip *ip, struct slice reason);
 /* Serves a listening socket (taken over) by its name: "smtp", "imaps", ... False for a name that is
  * unknown or one too many. */
 bool house_listen(struct house *h, const char *name, int fd);
@@ -161,7 +169,8 @@ void listeners_watch(struct house *h);
 void listeners_close(struct house *h);
 
 /* serve.c: sessions with TLS */
-/* Begins a handshake on fd (taken over), within the address's budget; ends the session otherwise. */
+/* Begins a handshake on fd (taken over), which the address has paid for (caps_handshake()). The
+ * session may be gone afterwards. */
 void session_shake(struct house *h, struct session *s, int fd);
 /* Runs its conn and does what follows from it. The session may be gone afterwards. */
 void session_run(struct house *h, struct session *s);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "lib/base/own.h"
-#include "lib/events/events.h"
+#include "lib/clock/clock.h"
 #include "rooms/door/house.h"
 
 _Static_assert((int)DOOR_SMTP_TLS_TLS13 == (int)DOOR_LOBBY_TLS_TLS13 &&
@@ -139,7 +139,8 @@ session_join(struct house *h, struct session *s)
 		fd = s->conn != NULL ? session_pair(h, s) : fd_take(&s->bare);
 	ok = fd >= 0 && send_join(s, to, fd);
 	if (!ok) {
-		EVENT(EVENT_CONN_REFUSED, s->id, S(""), S(""), EF("reason", S("the mailbox room is gone")));
+		house_refused(h, EVENT_CONN_REFUSED, s->listener, s, &s->peer_ip,
+		    S("the mailbox room is gone"));
 		session_end(h, s);
 		return;
 	}
@@ -204,6 +205,13 @@ starttls(struct room *r, uint64_t id, int *fd)
 		return;
 	if (!is_clients(s, *fd)) {
 		/* Also where the client has just gone: the session is over either way. */
+		room_gone(s);
+		session_free(r->house, s);
+		return;
+	}
+	if (!caps_handshake(r->house->caps, s->address, clock_mono_ms())) {
+		house_refused(r->house, EVENT_CONN_REFUSED, s->listener, s, &s->peer_ip,
+		    S("too many handshakes"));
 		room_gone(s);
 		session_free(r->house, s);
 		return;
@@ -393,7 +401,8 @@ on_unavailable(void *ctx, struct warden_door_unavailable *m)
 
 	if (s == NULL)
 		return;
-	EVENT(EVENT_CONN_REFUSED, s->id, S(""), S(""), EF("reason", S("the mailbox is not available")));
+	house_refused(h, EVENT_CONN_REFUSED, s->listener, s, &s->peer_ip,
+	    S("the mailbox is not available"));
 	room_gone(s);
 	session_end(h, s);
 }

@@ -4,8 +4,6 @@
 #include <unistd.h>
 
 #include "lib/base/own.h"
-#include "lib/clock/clock.h"
-#include "lib/events/events.h"
 #include "rooms/door/house.h"
 
 static void
@@ -133,8 +131,8 @@ follow_phase(struct house *h, struct session *s)
 		break;
 	case CONN_LINGER:
 		if (s->deadline != DEADLINE_LINGER && conn_failed(s->conn) && !s->tls) {
-			EVENT(EVENT_TLS_FAILED, s->id, S(""), S(""),
-			    EF("reason", slice_z(tls_reason(conn_tls(s->conn)))));
+			house_refused(h, EVENT_TLS_FAILED, s->listener, s, &s->peer_ip,
+			    slice_z(tls_reason(conn_tls(s->conn))));
 			room_gone(s);
 		}
 		deadline_set(h, s, DEADLINE_LINGER);
@@ -167,13 +165,6 @@ session_run(struct house *h, struct session *s)
 void
 session_shake(struct house *h, struct session *s, int fd)
 {
-	if (!caps_handshake(h->caps, s->address, clock_mono_ms())) {
-		EVENT(EVENT_CONN_REFUSED, s->id, S(""), S(""), EF("reason", S("too many handshakes")));
-		(void)close(fd);
-		room_gone(s);
-		session_free(h, s);
-		return;
-	}
 	s->conn = conn_new(h->tls, fd, s->listener->service->alpn);
 	deadline_set(h, s, DEADLINE_SHAKE);
 	session_run(h, s);

@@ -6,7 +6,6 @@
 
 #include "lib/base/own.h"
 #include "lib/clock/clock.h"
-#include "lib/events/events.h"
 #include "rooms/door/house.h"
 
 static const uint32_t lasts_ms[DEADLINES] = {
@@ -129,10 +128,12 @@ expire(struct house *h, struct session *s)
 
 	deadline_set(h, s, NO_DEADLINE);
 	if (d == DEADLINE_SHAKE) {
-		EVENT(EVENT_TLS_FAILED, s->id, S(""), S(""), EF("reason", S("handshake took too long")));
+		house_refused(h, EVENT_TLS_FAILED, s->listener, s, &s->peer_ip,
+		    S("the handshake took too long"));
 		room_gone(s);
 	} else if (d == DEADLINE_JOIN) {
-		EVENT(EVENT_CONN_REFUSED, s->id, S(""), S(""), EF("reason", S("no mailbox in time")));
+		house_refused(h, EVENT_CONN_REFUSED, s->listener, s, &s->peer_ip,
+		    S("no mailbox in time"));
 		session_end(h, s);
 		return;
 	}
