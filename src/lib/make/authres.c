@@ -202,6 +202,53 @@ authres_owner(struct slice body, struct slice id)
 	return AUTHRES_BROKEN;
 }
 
+/* Skips to behind the next ";" that is in no comment and no quoted string; false at the end. */
+static bool
+next_result(struct cursor *c)
+{
+	struct slice comment;
+	bool closed;
+
+	for (;;) {
+		int x = cur_peek(c);
+
+		if (x == -1)
+			return false;
+		if (x == '(') {
+			(void)cur_comment(c, &comment, &closed);
+			continue;
+		}
+		(void)cur_next(c);
+		if (x == ';')
+			return true;
+		if (x != '"')
+			continue;
+		while ((x = cur_next(c)) != -1 && x != '"')
+			if (x == '\\')
+				(void)cur_next(c);
+	}
+}
+
+bool
+authres_reports(struct slice body, struct slice method, struct slice result)
+{
+	struct cursor c = cur_of(body);
+	struct slice word;
+
+	while (next_result(&c)) {
+		cur_cfws(&c);
+		if (!cur_take(&c, is_id, SIZE_MAX, &word) || !slice_ieq(word, method))
+			continue;
+		cur_cfws(&c);
+		if (!cur_byte(&c, '='))
+			continue;
+		cur_cfws(&c);
+		if (cur_take(&c, is_id, SIZE_MAX, &word) && slice_ieq(word, result))
+			return true;
+	}
+	return false;
+}
+
 /* The next field with its folds and line end. */
 static struct slice
 next_field(struct slice *rest)

@@ -44,6 +44,11 @@ enum authres_owner {
  * without a final dot, comments and quoting undone. */
 enum authres_owner authres_owner(struct slice body, struct slice id);
 
+/* Does a field body (or what follows "i=N;" in ARC-Authentication-Results) report this result of this
+ * method, as in "id; ... ; dmarc=pass ..."? Comments and quoted strings are no results; both words
+ * compare without case. */
+bool authres_reports(struct slice body, struct slice method, struct slice result);
+
 /* Copies a header block without the Authentication-Results fields that are ours or broken; every
  * other byte stays. *removed gets their number. Returns !b->bad. */
 bool authres_remove(struct buf *b, struct slice header, struct slice id, size_t *removed);

@@ -133,11 +133,34 @@ forged(void **state)
 	      "Subject: Authentication-Results: mx.example\r\n")));
 }
 
+static void
+reported(void **state)
+{
+	static const struct {
+		struct slice body;
+		bool pass;
+	} rows[] = { { S_INIT(" mx.example; spf=fail; dmarc=pass (p=none) header.from=x"), true },
+		{ S_INIT(" mx.example;\r\n DMARC (x) = (y) Pass"), true },
+		{ S_INIT("mx.example; dmarc=fail; dmarc=pass"), true },
+		{ S_INIT("dmarc=pass"), false }, /* that is the authserv-id's place */
+		{ S_INIT("mx.example; dmarc=passed"), false },
+		{ S_INIT("mx.example; xdmarc=pass"), false },
+		{ S_INIT("mx.example; spf=fail (x; dmarc=pass)"), false },
+		{ S_INIT("mx.example; spf=fail reason=\"; dmarc=pass\""), false },
+		{ S_INIT("mx.example; spf=fail reason=\"\\\"; dmarc=pass\""), false },
+		{ S_INIT("mx.example; spf=fail smtp.helo=dmarc=pass"), false }, { S_INIT(""), false } };
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		if (authres_reports(rows[i].body, S("dmarc"), S("pass")) != rows[i].pass)
+			fail_msg("%.*s", SFMT(rows[i].body));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(field), cmocka_unit_test(values),
-		cmocka_unit_test(owners), cmocka_unit_test(forged) };
+		cmocka_unit_test(owners), cmocka_unit_test(forged),
+		cmocka_unit_test(reported) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

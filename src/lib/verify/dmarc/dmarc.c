@@ -270,6 +270,15 @@ choose_policy(struct eval *e, struct author *author, const struct node *node,
 	return true;
 }
 
+void
+dmarc_trust_arc(struct dmarc_verdict *v)
+{
+	if (v->result != DMARC_FAIL || v->disposition <= DMARC_P_NONE)
+		return;
+	v->disposition = DMARC_P_NONE;
+	v->override = DMARC_OVERRIDE_ARC;
+}
+
 static void
 dispose(const struct dmarc_query *q, struct dmarc_verdict *v)
 {
@@ -279,10 +288,8 @@ dispose(const struct dmarc_query *q, struct dmarc_verdict *v)
 		    v->disposition == DMARC_P_REJECT ? DMARC_P_QUARANTINE : DMARC_P_NONE;
 		v->override = DMARC_OVERRIDE_TEST;
 	}
-	if (q->arc_trusted && v->disposition > DMARC_P_NONE) {
-		v->disposition = DMARC_P_NONE;
-		v->override = DMARC_OVERRIDE_ARC;
-	}
+	if (q->arc_trusted)
+		dmarc_trust_arc(v);
 }
 
 static void

@@ -65,6 +65,10 @@ struct dmarc_verdict {
 void dmarc_check(const struct dmarc_query *q, struct resolver *r, struct arena *a,
     struct dmarc_verdict *out);
 
+/* A trusted forwarder's ARC chain speaks for the message after all: a failure that would be quarantined
+ * or rejected is let through, and says so (the same as arc_trusted, when ARC is looked at last). */
+void dmarc_trust_arc(struct dmarc_verdict *v);
+
 /* Organizational domain by tree walk (4.10.2). False when the DNS failed. */
 bool dmarc_org_domain(struct slice domain, struct resolver *r, struct arena *a, struct slice *out);
 

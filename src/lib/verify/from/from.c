@@ -6,8 +6,9 @@
 #include "lib/parse/header/words.h"
 #include "lib/verify/dkim/dkim.h"
 
-#define NO_MEMORY "no memory"
 #define MOST_NAME ((size_t)4096)
+
+static const char no_memory[] = "no memory";
 
 /* A line that some program could take for "From:": blanks before it, between name and colon, a fold
  * there, bytes that are not printable in the name. */
@@ -98,7 +99,7 @@ take_mailbox(const struct address *one, struct arena *a, struct slice *domain)
 	if (dkim_ascii_domain(one->domain, a, domain))
 		return is_plain_domain(*domain) ? "" : "From without a domain";
 	arena_rewind(a, mark);
-	return ARENA_ARRAY(a, 1024, uint8_t) == NULL ? NO_MEMORY : "From without a domain";
+	return ARENA_ARRAY(a, 1024, uint8_t) == NULL ? no_memory : "From without a domain";
 }
 
 static const char *
@@ -113,7 +114,7 @@ join(const struct address *one, struct arena *a, struct slice *out)
 	(void)buf_add(&b, one->domain);
 	ok = arena_copy(a, buf_slice(&b), out);
 	buf_free(&b);
-	return ok ? "" : NO_MEMORY;
+	return ok ? "" : no_memory;
 }
 
 static const char *
@@ -124,7 +125,7 @@ read_list(struct slice body, struct arena *a, struct from_verdict *v)
 	struct address one;
 
 	if (domains == NULL)
-		return NO_MEMORY;
+		return no_memory;
 	v->domains = domains;
 	r = address_reader_of(body, a);
 	while (address_next(&r, &one)) {
@@ -145,7 +146,7 @@ read_list(struct slice body, struct arena *a, struct from_verdict *v)
 		v->n++;
 	}
 	if (r.c.bad)
-		return NO_MEMORY;
+		return no_memory;
 	return v->n == 0 ? "From without an address" : "";
 }
 
@@ -169,6 +170,7 @@ from_judge(const struct header *h, struct arena *a, struct from_verdict *out)
 	else
 		v.why = read_list(from->body, a, &v);
 	v.ok = v.why[0] == '\0';
+	v.full = v.why == no_memory;
 	if (!v.ok)
 		v.n = 0;
 	*out = v;

@@ -13,6 +13,7 @@
 struct from_verdict {
 	bool ok;
 	const char *why;       /* a literal: why not; for "550 5.7.1" and the event. "" when ok */
+	bool full;	       /* not ok because the arena is at its ceiling: 4xx, not 5xx */
 	size_t fields;	       /* lines that some program may take for a From field */
 	size_t n;	       /* mailboxes */
 	const struct slice *domains; /* of the mailboxes, in order, as A-labels in lower case */
@@ -22,5 +23,5 @@ struct from_verdict {
 };
 
 /* Judges a header. Always fills *out; slices lie in the arena or the header. At the arena's ceiling
- * ok is false and why is "no memory": that is an environment failure (4xx). */
+ * ok is false and full is true. */
 void from_judge(const struct header *h, struct arena *a, struct from_verdict *out);
