@@ -7,6 +7,7 @@
 #include <sysexits.h>
 
 #include "lib/clock/clock.h"
+#include "lib/store/testvfs.h"
 #include "rooms/mailbox/room.h"
 
 int
@@ -24,7 +25,10 @@ main(void)
 	struct mailbox *store;
 	enum store_err e;
 	int status;
+	bool bad;
 
+	if (!testvfs_env(&bad) && bad)
+		return EX_SOFTWARE;
 	proc_lock(p, &walls);
 	e = mailbox_open("mail.db", account, (uint64_t)clock_wall_us(), &store);
 	if (e != STORE_OK) {

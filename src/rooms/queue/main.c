@@ -7,6 +7,7 @@
 
 #include "lib/clock/clock.h"
 #include "lib/events/events.h"
+#include "lib/store/testvfs.h"
 #include "rooms/queue/queue.h"
 
 static const struct sandbox_call own_calls[] = { { 0 } };
@@ -59,10 +60,13 @@ main(void)
 	static const struct proc_peers peers = { .introduce = introduce, .stop = stop };
 	static struct queue q;
 	enum store_err e;
+	bool bad;
 
 	q.proc = proc_boot("queue");
 	q.message_size = proc_number(q.proc, "message_size", 1, UINT64_C(1) << 40);
 	q.loop = loop_new();
+	if (!testvfs_env(&bad) && bad)
+		return EX_SOFTWARE;
 	proc_lock(q.proc, &walls);
 	e = spool_open("queue.db", (uint64_t)clock_wall_us(), &q.spool);
 	if (e != STORE_OK)
