@@ -2,7 +2,6 @@
 #include "lib/parse/dkim/keyrec.h"
 
 #include "lib/base/cursor.h"
-#include "lib/base/encode.h"
 #include "lib/base/limits.h"
 #include "lib/parse/dkim/taglist.h"
 
@@ -30,15 +29,14 @@ static bool
 read_public(const struct dkim_tags *t, struct arena *a, struct dkim_keyrec *k, enum dkim_why *why)
 {
 	const struct dkim_tag *p = dkim_tags_find(t, S("p"));
-	struct slice plain;
+	enum dkim_why bad;
 
 	if (p == NULL)
 		return no(why, DKIM_KEY_NO_P);
 	if (p->value.n == 0)
 		return no(why, DKIM_KEY_REVOKED);
-	if (!dkim_strip(p->value, a, &plain))
-		return no(why, DKIM_LIMIT);
-	return base64_decode(plain, a, &k->public) || no(why, DKIM_KEY_BROKEN);
+	bad = dkim_base64(p->value, a, &k->public);
+	return bad == DKIM_OK || no(why, bad == DKIM_LIMIT ? bad : DKIM_KEY_BROKEN);
 }
 
 bool

@@ -136,14 +136,13 @@ read_base64(struct job *j, struct slice name, enum dkim_why absent, enum dkim_wh
     struct slice *out)
 {
 	const struct slice *v = tag(j, name, absent);
-	struct slice plain;
+	enum dkim_why why;
 
 	if (v == NULL)
 		return;
-	if (!dkim_strip(*v, j->a, &plain))
-		defect(j->out, DKIM_LIMIT, true);
-	else if (plain.n == 0 || !base64_decode(plain, j->a, out))
-		defect(j->out, bad, true);
+	why = dkim_base64(*v, j->a, out);
+	if (why != DKIM_OK)
+		defect(j->out, why == DKIM_LIMIT ? why : bad, true);
 }
 
 static void

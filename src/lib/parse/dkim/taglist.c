@@ -145,6 +145,28 @@ dkim_strip(struct slice v, struct arena *a, struct slice *out)
 	return true;
 }
 
+enum dkim_why
+dkim_base64(struct slice v, struct arena *a, struct slice *out)
+{
+	size_t n = 0, pad = 0;
+	uint8_t *p = arena_alloc(a, v.n + 3, 1);
+
+	if (p == NULL)
+		return DKIM_LIMIT;
+	for (size_t i = 0; i < v.n; i++)
+		if (!dkim_is_fws(slice_at(v, i)))
+			p[n++] = slice_at(v, i);
+	while (pad < 2 && n > 0 && p[n - 1] == '=') {
+		pad++;
+		n--;
+	}
+	if (n == 0 || n % 4 == 1 || p[n - 1] == '=')
+		return DKIM_BAD_B;
+	while (n % 4 != 0)
+		p[n++] = '=';
+	return base64_decode(slice_of(p, n), a, out) ? DKIM_OK : DKIM_BAD_B;
+}
+
 bool
 dkim_list_next(struct slice *rest, bool *more, struct slice *item)
 {

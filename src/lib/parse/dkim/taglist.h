@@ -37,6 +37,11 @@ const struct dkim_tag *dkim_tags_find(const struct dkim_tags *t, struct slice na
 /* v without any white space, copied to a only where it has some. False at the arena's ceiling. */
 [[nodiscard]] bool dkim_strip(struct slice v, struct arena *a, struct slice *out);
 
+/* Decodes base64string (RFC 6376 2.10): white space anywhere, and the "=" at the end may be missing, as
+ * the grammar has it. DKIM_OK and *out; DKIM_BAD_B when v is empty or no base64 (the caller knows which
+ * tag it was); DKIM_LIMIT at the arena's ceiling. */
+[[nodiscard]] enum dkim_why dkim_base64(struct slice v, struct arena *a, struct slice *out);
+
 /* Cuts the next item of a list with separator ":" (as in h=, q=, key h=, s=, t=) off *rest and trims
  * the white space around it. False when the list is used up; *rest starts as the value, and *more as
  * true. */
