@@ -640,7 +640,7 @@ survives_power_cuts(void **state)
 	testvfs_record(&log);
 	n = record_work(mark, 24, sent, &box);
 	assert_false(log.bad);
-	for (unsigned i = 0; i < rounds(50); i++) {
+	for (unsigned i = 0; i < rounds(20); i++) {
 		size_t k = rng() % n;
 		size_t to = k + 1 < n ? mark[k + 1].moment : mark[k].moment + 1;
 		size_t cut = mark[k].moment + rng() % (to - mark[k].moment);

@@ -180,12 +180,23 @@ batch_introduce(struct queue *q, const char *instance, int fd)
 	c->watch = loop_watch(q->loop, fd, LOOP_READ, from_client, c);
 }
 
+static void
+settle_now(void *arg)
+{
+	struct queue *q = arg;
+
+	q->settle = NULL;
+	q->settle_due = true; /* the end of this round commits */
+}
+
 /* Full: the reports go first, with a commit of their own. */
 static struct done *
 done_slot(struct queue *q)
 {
 	if (q->batch->n_done == MOST_DONE)
 		batch_commit(q);
+	if (q->settle == NULL)
+		q->settle = loop_after(q->loop, QUEUE_SETTLE_MS, settle_now, q);
 	return &q->batch->done[q->batch->n_done++];
 }
 
@@ -277,6 +288,13 @@ hand_on(struct queue *q, struct waiting *w)
 }
 
 void
+batch_round(struct queue *q)
+{
+	if (q->batch->n > 0 || q->settle_due || q->batch->n_done > MOST_DONE / 2)
+		batch_commit(q);
+}
+
+void
 batch_commit(struct queue *q)
 {
 	struct batch *b = q->batch;
@@ -285,6 +303,8 @@ batch_commit(struct queue *q)
 	if (b->n == 0 && b->n_done == 0)
 		return;
 	e = write_all(q);
+	q->settle_due = false;
+	loop_cancel(q->loop, &q->settle);
 	for (unsigned i = 0; i < b->n; i++)
 		answer(q, &b->waiting[i], e);
 	for (unsigned i = 0; i < b->n; i++) {
@@ -299,4 +319,6 @@ batch_commit(struct queue *q)
 		queue_die(q, "commit", e);
 	else if (b->n_done == MOST_DONE)
 		queue_die(q, "no space to note what was delivered", e);
+	else if (b->n_done > 0) /* no space: once more in a while */
+		q->settle = loop_after(q->loop, 1000, settle_now, q);
 }

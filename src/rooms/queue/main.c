@@ -49,7 +49,7 @@ stop(void *ctx)
 static void
 idle(void *arg)
 {
-	batch_commit(arg);
+	batch_round(arg);
 }
 
 int

@@ -19,6 +19,7 @@
 #include "lib/store/spool.h"
 
 #define QUEUE_BATCH 256u	/* messages of one commit */
+#define QUEUE_SETTLE_MS 30u	/* so long a lone settling waits for a commit that is due anyway */
 #define QUEUE_TASKS 50000u	/* deliveries in memory; more wait in the spool */
 #define QUEUE_CONTENTS 2000u	/* memfds kept from accept to delivery */
 #define QUEUE_BUCKETS 512u	/* boxes are found by account */
@@ -56,7 +57,8 @@ struct queue {
 	struct box *boxes[QUEUE_BUCKETS];
 	struct tasks later; /* deferred; unsorted, due_ms says when */
 	unsigned n_tasks, n_contents;
-	bool scanning, stopping;
+	struct loop_timer *settle;
+	bool scanning, stopping, settle_due;
 	uint64_t scan_after;
 };
 
@@ -65,6 +67,9 @@ void batch_init(struct queue *q);
 void batch_introduce(struct queue *q, const char *instance, int fd);
 void batch_settle(struct queue *q, uint64_t delivery);
 void batch_defer(struct queue *q, uint64_t delivery, int64_t next_us, struct slice reason);
+/* After each round of the loop: commits when somebody waits for it. Settling alone waits for company
+ * (QUEUE_SETTLE_MS): forgetting late is harmless, because a mailbox takes a delivery once. */
+void batch_round(struct queue *q);
 /* Commits what has been gathered. */
 void batch_commit(struct queue *q);
 
