@@ -128,11 +128,33 @@ tell(struct mailbox_room *r, size_t i)
 	    store_err_name(d->err));
 }
 
+static void
+gathered(void *arg)
+{
+	struct mailbox_room *r = arg;
+
+	r->gather = NULL;
+	r->gathered = true; /* the end of this round delivers */
+}
+
 void
-deliver_flush(void *room)
+deliver_round(void *room)
 {
 	struct mailbox_room *r = room;
 
+	if (r->n_batch == 0)
+		return;
+	if (r->gathered || hub_listening(&r->hub))
+		deliver_flush(r);
+	else if (r->gather == NULL)
+		r->gather = loop_after(r->loop, MAILBOX_GATHER_MS, gathered, r);
+}
+
+void
+deliver_flush(struct mailbox_room *r)
+{
+	loop_cancel(r->loop, &r->gather);
+	r->gathered = false;
 	if (r->n_batch == 0)
 		return;
 	deliver_all(r);
@@ -162,6 +184,7 @@ deliver_drop(struct mailbox_room *r)
 	}
 	r->n_batch = 0;
 	arena_free(&r->arrivals);
+	loop_cancel(r->loop, &r->gather);
 	loop_unwatch(r->loop, &r->queue_watch);
 	ipc_channel_free(&r->queue);
 }

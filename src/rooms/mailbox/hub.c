@@ -61,3 +61,15 @@ hub_changed(struct hub *h, uint64_t folder, const struct session *by)
 			h->wake(h->ctx, s);
 	(void)pthread_mutex_unlock(&h->lock);
 }
+
+bool
+hub_listening(struct hub *h)
+{
+	bool any = false;
+
+	(void)pthread_mutex_lock(&h->lock);
+	for (const struct session *s = h->first; s != NULL && !any; s = s->next)
+		any = s->listens != 0;
+	(void)pthread_mutex_unlock(&h->lock);
+	return any;
+}

@@ -258,7 +258,7 @@ mailbox_room_init(struct mailbox_room *r, struct proc *p, struct loop *l, struct
 	(void)snprintf(r->account, sizeof r->account, "%llu", (unsigned long long)account);
 	hub_init(&r->hub, sessions, on_news, r);
 	r->pool = pool_new(l, &conv_ops, MAILBOX_THREADS, MAILBOX_STACK);
-	loop_on_idle(l, deliver_flush, r);
+	loop_on_idle(l, deliver_round, r);
 	(void)loop_after(l, MAILBOX_REST_MS, on_quiet, r);
 }
 

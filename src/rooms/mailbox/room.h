@@ -16,6 +16,7 @@
 #define MAILBOX_THREADS 24u
 #define MAILBOX_STACK ((size_t)262144)
 #define MAILBOX_BATCH 64u	      /* deliveries that share one flush (count) */
+#define MAILBOX_GATHER_MS 40u	      /* so long deliveries wait for others while nobody listens */
 #define MAILBOX_REST_MS 5000u	      /* without work so long: caches are given back */
 #define MAILBOX_LEAVE_MS 60000u	      /* without sessions and work so long: the room may end */
 
@@ -67,6 +68,8 @@ struct mailbox_room {
 	struct arena *arrivals;
 	uint64_t floor; /* the highest that queue has told */
 	size_t n_batch;
+	struct loop_timer *gather;
+	bool gathered;
 };
 
 /* Everything but the peers; store is open and becomes the room's. proc may be NULL. */
@@ -77,6 +80,9 @@ void mailbox_stop(void *room);
 
 /* deliver.c */
 void deliver_introduce(struct mailbox_room *r, int fd);
-/* Flushes, answers and tells what was delivered since. Ends the process when the disk has failed. */
-void deliver_flush(void *room);
+/* After each round of the loop: delivers what has come, at once where somebody listens for news, else
+ * when others had the time to join: the spool has it all, so waiting risks nothing. */
+void deliver_round(void *room);
+/* Delivers, flushes, answers and tells what was delivered since. Ends the process when the disk has failed. */
+void deliver_flush(struct mailbox_room *r);
 void deliver_drop(struct mailbox_room *r);

@@ -40,6 +40,8 @@ void hub_leave(struct hub *h, struct session *s);
 /* While folder is not 0 the session is called when something changes there. */
 void hub_listen(struct hub *h, struct session *s, uint64_t folder);
 /* Something changed in a folder; by is not called. NULL: a delivery. */
+/* True while somebody waits to hear of anything. */
+bool hub_listening(struct hub *h);
 void hub_changed(struct hub *h, uint64_t folder, const struct session *by);
 
 struct session {
