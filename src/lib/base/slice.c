@@ -136,9 +136,9 @@ slice_count_byte(struct slice s, uint8_t b)
 
 		memcpy(&eight, s.p + i, 8);
 		eight ^= ones * b;
-		/* the top bit of each octet that is zero now */
+		/* the top bit of each octet that is zero now; the product adds them up in the top octet */
 		zero = ~(((eight & low) + low) | eight | low);
-		n += (size_t)__builtin_popcountll(zero);
+		n += (size_t)((zero >> 7) * ones >> 56);
 	}
 	for (; i < s.n; i++)
 		n += s.p[i] == b ? 1 : 0;

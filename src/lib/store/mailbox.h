@@ -17,6 +17,7 @@
  * it. */
 #pragma once
 
+#include "lib/base/buf.h"
 #include "lib/base/limits.h"
 #include "lib/store/store.h"
 
@@ -127,6 +128,11 @@ struct mailbox_input {
 	int64_t date;		/* INTERNALDATE, seconds since 1970 */
 	uint32_t flags;		/* MAILBOX_* */
 	struct mailbox_kw kw;	/* numbers of the target folder */
+	/* Writes what mailbox_cache_get() shall find from the start, of the version cache_version; false:
+	 * nothing. Pure; called in the transaction with the whole message (prefix and content), when it is
+	 * one piece of the store (256 KiB). NULL: nothing is kept. */
+	bool (*cache)(struct slice message, struct buf *out);
+	uint32_t cache_version;
 };
 
 /* APPEND (RFC 3501 6.3.11): durable. STORE_NONE: no such folder; STORE_LIMIT: too big. */

@@ -11,6 +11,7 @@
 #include "lib/store/mailbox_int.h"
 
 #define LEVEL 1
+#define MOST_CACHE ((size_t)262144) /* bytes beside one message; more is not worth keeping */
 #define WORTH ((size_t)256) /* shorter pieces are kept as they are */
 
 bool
@@ -170,8 +171,29 @@ add_rest(struct mailbox *m, struct source *src, uint64_t blob)
 	}
 }
 
+/* What the caller wants beside the content, in the same transaction: a second one would cost as much
+ * as a delivery. */
 static enum store_err
-add_content(struct mailbox *m, struct source *src, uint64_t *blob)
+add_cache(struct mailbox *m, const struct mailbox_input *in, struct slice message, uint64_t blob)
+{
+	struct buf data;
+	sqlite3_stmt *q;
+	enum store_err e = STORE_OK;
+
+	buf_init(&data, MOST_CACHE);
+	if (in->cache(message, &data) && !data.bad) {
+		q = db_stmt(&m->db, M_CACHE_PUT);
+		db_int(q, 1, blob);
+		db_int(q, 2, in->cache_version);
+		db_blob(q, 3, buf_slice(&data));
+		e = db_run(&m->db, q);
+	}
+	buf_free(&data);
+	return e;
+}
+
+static enum store_err
+add_content(struct mailbox *m, struct source *src, const struct mailbox_input *in, uint64_t *blob)
 {
 	uint64_t total = source_total(src);
 	uint8_t hash[SHA256_DIGEST_LENGTH];
@@ -192,7 +214,9 @@ add_content(struct mailbox *m, struct source *src, uint64_t *blob)
 	if (e != STORE_OK)
 		return e;
 	*blob = (uint64_t)sqlite3_last_insert_rowid(m->db.sql);
-	return total > STORE_CHUNK ? add_rest(m, src, *blob) : STORE_OK;
+	if (total > STORE_CHUNK)
+		return add_rest(m, src, *blob);
+	return in->cache != NULL ? add_cache(m, in, part, *blob) : STORE_OK;
 }
 
 enum store_err
@@ -204,7 +228,7 @@ mb_blob_add(struct mailbox *m, const struct mailbox_input *in, uint64_t *blob, u
 
 	if (src.size > LIMIT_STORE_MESSAGE || source_total(&src) > LIMIT_STORE_MESSAGE)
 		return STORE_LIMIT;
-	e = add_content(m, &src, blob);
+	e = add_content(m, &src, in, blob);
 	*size = (uint32_t)source_total(&src);
 	source_free(&src);
 	return e;

@@ -4,6 +4,7 @@
  * command behind it is found. Nothing is stored before the last octet has come (I-025). */
 #include "lib/clock/clock.h"
 #include "lib/events/events.h"
+#include "rooms/mailbox/message.h"
 #include "rooms/mailbox/session.h"
 
 /* The numbers of these keywords in a folder; missing ones are made. */
@@ -87,7 +88,7 @@ store(struct session *s, const struct imap_command *c, const struct mailbox_fold
 	const struct imap_append *ap = &c->u.append;
 	struct mailbox_input in = { .content = content, .fd = -1, .size = content.n,
 		.date = ap->dated ? ap->date.seconds : clock_wall_us() / 1000000,
-		.flags = ap->flags.system };
+		.flags = ap->flags.system, .cache = message_cache, .cache_version = MESSAGE_CACHE };
 	enum store_err e = session_keywords(s, folder->id, &ap->flags, true, &in.kw);
 	uint32_t uid;
 

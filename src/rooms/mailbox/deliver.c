@@ -8,6 +8,7 @@
 #include "lib/clock/clock.h"
 #include "lib/events/events.h"
 #include "lib/make/trace.h"
+#include "rooms/mailbox/message.h"
 #include "rooms/mailbox/room.h"
 
 #define PREFIX ((size_t)2048) /* Return-Path and Delivered-To */
@@ -65,7 +66,8 @@ on_deliver(void *ctx, struct ipc_call *call, struct queue_mailbox_deliver *m)
 	a->fd = fd_take(&m->fd);
 	r->delivery[r->n_batch] = (struct mailbox_delivery){ .id = m->delivery,
 		.in = { .prefix = a->prefix, .fd = a->fd, .size = m->size,
-		    .date = m->received_us / 1000000 } };
+		    .date = m->received_us / 1000000, .cache = message_cache,
+		    .cache_version = MESSAGE_CACHE } };
 	if (m->floor > r->floor)
 		r->floor = m->floor;
 	if (++r->n_batch == MAILBOX_BATCH)

@@ -43,6 +43,11 @@ struct arena *message_arena(struct message *m);
 [[nodiscard]] bool message_section(struct message *m, const struct imap_section *s,
     struct slice *out, bool *nil);
 
+/* The version of the three answers as they are kept: raise it when lib/parse/mime or lib/make/mime
+ * answers differently. */
+#define MESSAGE_CACHE 2u
+/* The three answers for a whole message, as struct mailbox_input wants them. */
+bool message_cache(struct slice message, struct buf *out);
 /* Has ENVELOPE, BODY and BODYSTRUCTURE ready when items holds one of them: they are computed once and
  * kept beside the message. */
 [[nodiscard]] bool message_structure(struct message *m, uint32_t items);

@@ -3,12 +3,13 @@
  *
  *	u32 length, envelope | u32 length, BODYSTRUCTURE | u32 length, BODY     (little-endian)
  *
- * A client that lists a mailbox costs one read of that cache a message then, and no parsing. */
+ * A client that lists a mailbox costs one read of that cache a message then, and no parsing. Deliveries
+ * and APPEND write it in the transaction of the message; for a message of more than 256 KiB, or when
+ * the version has changed, the first FETCH does. */
 #include "lib/make/mime/structure.h"
 #include "lib/base/cursor.h"
 #include "rooms/mailbox/message.h"
 
-#define CACHE_VERSION 1u
 #define MOST ((size_t)8388608) /* bytes of the three; a message that says more is answered uncached */
 
 enum { ENVELOPE, EXTENDED, BASIC, ANSWERS };
@@ -29,17 +30,34 @@ split(struct slice kept, struct slice answer[ANSWERS])
 }
 
 static bool
-put_answer(struct message *m, int which, struct buf *b)
+put_answer(const struct mime *tree, struct arena *scratch, int which, struct buf *b)
 {
 	struct buf one;
 	bool ok;
 
 	buf_init(&one, MOST);
-	ok = which == ENVELOPE ? structure_put_envelope(&one, m->mime.root, message_arena(m)) :
-				 structure_put_body(&one, m->mime.root, which == EXTENDED,
-				     message_arena(m));
+	ok = which == ENVELOPE ? structure_put_envelope(&one, tree->root, scratch) :
+				 structure_put_body(&one, tree->root, which == EXTENDED, scratch);
 	ok = ok && buf_put_u32le(b, (uint32_t)one.n) && buf_add(b, buf_slice(&one));
 	buf_free(&one);
+	return ok;
+}
+
+static bool
+put_all(const struct mime *tree, struct arena *scratch, struct buf *b)
+{
+	return put_answer(tree, scratch, ENVELOPE, b) && put_answer(tree, scratch, EXTENDED, b) &&
+	    put_answer(tree, scratch, BASIC, b);
+}
+
+bool
+message_cache(struct slice message, struct buf *out)
+{
+	struct arena *a = arena_new("message", 2 * LIMIT_ARENA_MESSAGE);
+	struct mime tree;
+	bool ok = mime_parse(message, a, &tree) && put_all(&tree, a, out);
+
+	arena_free(&a);
 	return ok;
 }
 
@@ -54,11 +72,10 @@ make(struct message *m)
 	if (!message_tree(m, &tree))
 		return false;
 	buf_init(&b, 3 * MOST + 12);
-	ok = put_answer(m, ENVELOPE, &b) && put_answer(m, EXTENDED, &b) &&
-	    put_answer(m, BASIC, &b);
+	ok = put_all(tree, message_arena(m), &b);
 	if (ok) {
 		/* losing it is harmless */
-		(void)mailbox_cache_put(m->store, m->folder, m->uid, CACHE_VERSION, buf_slice(&b));
+		(void)mailbox_cache_put(m->store, m->folder, m->uid, MESSAGE_CACHE, buf_slice(&b));
 		ok = arena_copy(message_arena(m), buf_slice(&b), &m->kept);
 	}
 	if (!ok)
@@ -76,7 +93,7 @@ message_structure(struct message *m, uint32_t items)
 
 	if ((items & STRUCTURE) == 0 || m->kept.p != NULL)
 		return true;
-	m->err = mailbox_cache_get(m->store, m->folder, m->uid, CACHE_VERSION, message_arena(m),
+	m->err = mailbox_cache_get(m->store, m->folder, m->uid, MESSAGE_CACHE, message_arena(m),
 	    &m->kept);
 	if (m->err == STORE_OK && split(m->kept, answer))
 		return true;

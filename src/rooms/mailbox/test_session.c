@@ -11,6 +11,7 @@
 
 #include "lib/base/own.h"
 #include "lib/clock/clock.h"
+#include "rooms/mailbox/message.h"
 #include "rooms/mailbox/session.h"
 
 /* ---- the stage: one user's store, any number of clients ---- */
@@ -650,6 +651,32 @@ i025_append(void **state)
 	leave(c);
 }
 
+/* ENVELOPE and BODYSTRUCTURE are there before anybody asks for them. */
+static void
+answers_are_kept(void **state)
+{
+	own(arena_p) a = arena_new("test", LIMIT_ARENA_MESSAGE);
+	struct client *c = login();
+	struct mailbox_folder box;
+	struct slice kept;
+
+	ok(c, "CREATE kept");
+	append(c, "kept", "()", MESSAGE("kept", "body"));
+	assert_int_equal(mailbox_folder_find(stage.store, S("kept"), a, &box), STORE_OK);
+	assert_int_equal(mailbox_cache_get(stage.store, box.id, 1, MESSAGE_CACHE, a, &kept), STORE_OK);
+	assert_true(slice_find(kept, S("\"Tue, 14 Nov 2023 22:13:20 +0000\" \"kept\"")) != SLICE_NONE);
+	assert_int_equal(mailbox_cache_put(stage.store, box.id, 1, MESSAGE_CACHE - 1, S("old")),
+	    STORE_OK);
+	ok(c, "SELECT kept");
+	ok(c, "FETCH 1 (ENVELOPE BODY)");
+	expect(c, "ENVELOPE (\"Tue, 14 Nov 2023 22:13:20 +0000\" \"kept\" ");
+	expect(c, " BODY (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 6 1)");
+	assert_int_equal(mailbox_cache_get(stage.store, box.id, 1, MESSAGE_CACHE, a, &kept), STORE_OK);
+	ok(c, "CLOSE");
+	ok(c, "DELETE kept");
+	leave(c);
+}
+
 static void
 i030_sessions(void **state)
 {
@@ -700,6 +727,7 @@ main(void)
 		cmocka_unit_test(i022_search_and_fetch_bombs),
 		cmocka_unit_test(i024_keywords),
 		cmocka_unit_test(i025_append),
+		cmocka_unit_test(answers_are_kept),
 		cmocka_unit_test(i030_sessions),
 		cmocka_unit_test(bad_commands),
 	};

@@ -3,14 +3,21 @@
 
 #define MOST_QUOTED 1000 /* longer strings are literals: some clients read lines into small buffers */
 
+/* *plain: nothing in it needs a backslash. */
 static bool
-quotable(struct slice s)
+quotable(struct slice s, bool *plain)
 {
+	*plain = true;
 	if (s.n > MOST_QUOTED)
 		return false;
-	for (size_t i = 0; i < s.n; i++)
-		if (!ch_is_print(slice_at(s, i)) && slice_at(s, i) != '\t')
+	for (size_t i = 0; i < s.n; i++) {
+		uint8_t c = slice_at(s, i);
+
+		if (!ch_is_print(c) && c != '\t')
 			return false;
+		if (c == '"' || c == '\\')
+			*plain = false;
+	}
 	return true;
 }
 
@@ -41,10 +48,14 @@ imap_put_literal(struct buf *b, struct slice s)
 bool
 imap_put_string(struct buf *b, struct slice s)
 {
-	if (!quotable(s))
+	bool plain;
+
+	if (!quotable(s, &plain))
 		return imap_put_literal(b, s);
 	buf_byte(b, '"');
-	for (size_t i = 0; i < s.n; i++) {
+	if (plain)
+		buf_add(b, s);
+	for (size_t i = 0; i < s.n && !plain; i++) {
 		uint8_t c = slice_at(s, i);
 
 		if (c == '"' || c == '\\')

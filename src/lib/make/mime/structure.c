@@ -151,6 +151,39 @@ is_blank(struct slice body)
 	return true;
 }
 
+/* What stands in b from from on, n octets, once more. */
+static void
+put_again(struct buf *b, size_t from, size_t n)
+{
+	uint8_t *to = buf_room(b, n);
+
+	if (to == NULL || n == 0)
+		return;
+	memcpy(to, &b->p[from], n);
+	buf_grown(b, n);
+}
+
+/* From, and Sender and Reply-To, which are From where they are absent or empty. */
+static bool
+put_senders(const struct answer *w, const struct mime_part *part)
+{
+	const struct mime_envelope *e = part->envelope;
+	const struct slice others[] = { e->sender, e->reply_to };
+	size_t from = w->b->n, n;
+
+	if (!put_list(w, part, e->from, S("")))
+		return false;
+	n = w->b->n - from;
+	for (size_t i = 0; i < 2; i++) {
+		(void)buf_byte(w->b, ' ');
+		if (is_blank(others[i]) && !spent(w))
+			put_again(w->b, from, n);
+		else if (!put_list(w, part, is_blank(others[i]) ? e->from : others[i], S("")))
+			return false;
+	}
+	return true;
+}
+
 static bool
 put_envelope(const struct answer *w, const struct mime_part *part)
 {
@@ -163,12 +196,11 @@ put_envelope(const struct answer *w, const struct mime_part *part)
 	ok = put_line(w, e->date);
 	(void)buf_byte(w->b, ' ');
 	ok = ok && put_line(w, e->subject);
+	(void)buf_byte(w->b, ' ');
+	ok = ok && put_senders(w, part);
 	const struct {
 		struct slice body, name;
 	} lists[] = {
-		{ e->from, once },
-		{ is_blank(e->sender) ? e->from : e->sender, once },
-		{ is_blank(e->reply_to) ? e->from : e->reply_to, once },
 		{ e->to, e->more ? S("to") : once },
 		{ e->cc, e->more ? S("cc") : once },
 		{ e->bcc, e->more ? S("bcc") : once },
