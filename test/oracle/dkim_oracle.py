@@ -5,7 +5,7 @@
 Needs these Debian packages, and installs nothing itself:
     python3-dkim python3-nacl python3-authres libmail-dkim-perl opendkim
 
-    dkim_oracle.py TOOL [COUNT [SEED]]     TOOL: build/test/oracle/dkim_tool
+    dkim_oracle.py BUILD [COUNT [SEED]]     BUILD: the build folder
 
 Messages are generated, signed by each of the four, mutated, and judged by each of the four. A
 difference is allowed only with one of the reasons in explain(); any other is listed and makes the
@@ -479,7 +479,8 @@ def compare(o, files, notes, what):
 
 
 def main():
-    tool = os.path.abspath(sys.argv[1])
+    build = sys.argv[1] if len(sys.argv) > 1 else "build-check"
+    tool = os.path.abspath(os.path.join(build, "test", "oracle", "dkim_tool"))
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
     rng = random.Random(int(sys.argv[3]) if len(sys.argv) > 3 else 1)
     keep = os.environ.get("ORACLE_KEEP")
