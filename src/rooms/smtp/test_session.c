@@ -7,8 +7,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "lib/clock/clock.h"
@@ -436,6 +438,44 @@ refused_content(void **state)
 	world_free(&w);
 }
 
+/* A disk (memory) that is full, and no descriptor left: 452, and the next message goes through. */
+static void
+no_room(void **state)
+{
+	struct rlimit size, files, was_size, was_files;
+	struct buf script;
+	struct world w;
+
+	world_init(&w, false);
+	buf_init(&script, 200000);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was_size) | getrlimit(RLIMIT_NOFILE, &was_files), 0);
+	size = was_size;
+	files = was_files;
+	size.rlim_cur = 1000;
+	files.rlim_cur = 0;
+	(void)signal(SIGXFSZ, SIG_IGN);
+	for (size_t lines = 40; lines < 4000; lines *= 10) { /* fails when sealed, and while it comes */
+		buf_reset(&script);
+		assert_true(buf_add(&script, S(HELLO FROM TO "DATA\r\n")));
+		repeat(&script, "0123456789abcdef0123456789abcdef0123456789abcdef\r\n", lines);
+		assert_true(buf_add(&script, S(".\r\n" TO FROM "NOOP\r\n")));
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &size), 0);
+		(void)world_talk(&w, buf_slice(&script), false, false);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &was_size), 0);
+		assert_string_equal(codes(&w), "220 250 250 250 354 452 503 250 250");
+		assert_true(said(&w.events, "smtp.deferred"));
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	(void)world_talk(&w, S(HELLO FROM TO "DATA\r\nNOOP\r\n"), false, false);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was_files), 0);
+	assert_string_equal(codes(&w), "220 250 250 250 452 250");
+	assert_int_equal(w.accepted, 0);
+	(void)world_talk(&w, S(HELLO MAIL), false, false);
+	assert_int_equal(w.accepted, 1);
+	buf_free(&script);
+	world_free(&w);
+}
+
 /* S-020: bytes before the banner. */
 static void
 early_talker(void **state)
@@ -733,6 +773,7 @@ main(void)
 		cmocka_unit_test(many_recipients),
 		cmocka_unit_test(no_enumeration),
 		cmocka_unit_test(refused_content),
+		cmocka_unit_test(no_room),
 		cmocka_unit_test(early_talker),
 		cmocka_unit_test(starttls),
 		cmocka_unit_test(login_table),
