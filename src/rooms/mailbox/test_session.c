@@ -12,6 +12,7 @@
 #include "lib/base/own.h"
 #include "lib/clock/clock.h"
 #include "rooms/mailbox/message.h"
+#include "rooms/mailbox/match.h"
 #include "rooms/mailbox/session.h"
 
 /* ---- the stage: one user's store, any number of clients ---- */
@@ -513,6 +514,36 @@ idling(void **state)
 	leave(b);
 }
 
+/* Case folding against a table: every ASCII octet at every place of eight, and other alphabets. */
+static void
+folding(void **state)
+{
+	static const struct slice pairs[][2] = {
+		{ S_INIT("\xc3\x84\xc3\x96\xc3\x97"), S_INIT("\xc3\xa4\xc3\xb6\xc3\x97") },
+		{ S_INIT("\xd0\x9f\xd0\xa0\xd0\x81x"), S_INIT("\xd0\xbf\xd1\x80\xd1\x91x") },
+		{ S_INIT("ABCDEFG\xce\xa9Z"), S_INIT("abcdefg\xcf\x89z") },
+		{ S_INIT("\xc4\x80\xc5\xbd\xc4\xb9"), S_INIT("\xc4\x81\xc5\xbe\xc4\xba") },
+		{ S_INIT("\xff\xc3"), S_INIT("\xff\xc3") },
+	};
+	own(arena_p) a = arena_new("test", LIMIT_ARENA_MESSAGE);
+	struct slice out;
+	uint8_t text[19];
+
+	for (unsigned c = 0; c < 0x80; c++) {
+		for (size_t at = 0; at < sizeof text; at++) {
+			memset(text, '@', sizeof text);
+			text[at] = (uint8_t)c;
+			assert_true(match_fold(slice_of(text, sizeof text), a, &out));
+			for (size_t i = 0; i < sizeof text; i++)
+				assert_int_equal(slice_at(out, i), i == at ? ch_lower((uint8_t)c) : '@');
+		}
+	}
+	for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+		assert_true(match_fold(pairs[i][0], a, &out));
+		assert_true(slice_eq(out, pairs[i][1]));
+	}
+}
+
 static void
 searching(void **state)
 {
@@ -723,6 +754,7 @@ main(void)
 		cmocka_unit_test(closing),
 		cmocka_unit_test(several_sessions),
 		cmocka_unit_test(idling),
+		cmocka_unit_test(folding),
 		cmocka_unit_test(searching),
 		cmocka_unit_test(i022_search_and_fetch_bombs),
 		cmocka_unit_test(i024_keywords),
