@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What door and keys cost, measured on the real rooms behind their walls; this program plays
- * warden, lobby and the clients.
+ * warden, lobby, ledger (which forgets) and the clients.
  *
  *	door_load ROOMS [CONNECTIONS [MEBIBYTES]]
  *	door_load ROOMS serve
@@ -38,7 +38,9 @@ struct started {
 };
 
 static uint16_t port;
-static int lobby_fd;
+static int lobby_fd, ledger_fd;
+static int parked[65536]; /* streams of idle conversations */
+static size_t n_parked;
 static size_t flood; /* octets that the lobby sends on each new conversation after the greeting */
 
 static void
@@ -165,7 +167,7 @@ start_rooms(const char *rooms, unsigned connections, struct slice per_address,
 {
 	own(buf_t) cert = { .max = TLS_CHAIN_BYTES }, key = { .max = PRIVKEY_PEM_MAX };
 	own(buf_t) path = { .max = 4096 }, number = { .max = 32 };
-	int sign[2], lobby[2];
+	int sign[2], lobby[2], events[2];
 
 	testing_cert(TESTING_EC, &cert, &key);
 	buf_fmt(&path, "%s/keys/keys", rooms);
@@ -179,11 +181,14 @@ start_rooms(const char *rooms, unsigned connections, struct slice per_address,
 	common(door);
 	need(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sign) == 0, "socketpair");
 	need(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, lobby) == 0, "socketpair");
+	need(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, events) == 0, "socketpair");
 	hand(keys, S("key"), memory_file(buf_slice(&key)));
 	introduce(keys, S("door"), sign[0]);
 	introduce(door, S("keys"), sign[1]);
 	introduce(door, S("lobby"), lobby[0]);
+	introduce(door, S("ledger"), events[0]);
 	lobby_fd = lobby[1];
+	ledger_fd = events[1];
 	buf_fmt(&number, "%u", connections + 100);
 	tell(door, S("connections"), buf_slice(&number));
 	tell(door, S("connections_per_address"), per_address);
@@ -193,7 +198,18 @@ start_rooms(const char *rooms, unsigned connections, struct slice per_address,
 	go(door);
 }
 
-/* ---- lobby ------------------------------------------------------------------------------------- */
+/* ---- ledger and lobby ------------------------------------------------------------------------------------- */
+
+/* Without it the rooms would keep their events, and the memory between them. */
+static void *
+ledger(void *arg)
+{
+	static char event[65536];
+
+	while (recv(ledger_fd, event, sizeof event, 0) > 0)
+		;
+	return NULL;
+}
 
 static void
 on_converse(void *ctx, struct door_lobby_converse *m)
@@ -215,8 +231,10 @@ on_converse(void *ctx, struct door_lobby_converse *m)
 	}
 	while (flood > 0 && recv(fd, block, sizeof block, 0) > 0)
 		;
-	if (flood > 0)
-		(void)close(fd); /* an idle one stays open until the end */
+	if (flood > 0 || n_parked == sizeof parked / sizeof *parked)
+		(void)close(fd);
+	else
+		parked[n_parked++] = fd;
 }
 
 static void
@@ -336,6 +354,11 @@ idle(SSL_CTX *ctx, unsigned n, const struct started *keys, const struct started 
 		SSL_free(all[i]);
 	}
 	free(all);
+	for (size_t i = 0; i < n_parked; i++) /* lobby waits for the next conversation: no race */
+		(void)close(parked[i]);
+	n_parked = 0;
+	(void)sleep(6);
+	(void)printf("PSS after all have gone: door %llu KiB\n", (unsigned long long)pss_kib(door->pid));
 }
 
 static void
@@ -396,10 +419,12 @@ main(int argc, char **argv)
 		return 64;
 	}
 	(void)setrlimit(RLIMIT_NOFILE, &files);
+	(void)setvbuf(stdout, NULL, _IOLBF, 0);
 	need(tls_init(), "tls_init");
 	start_rooms(argv[1], n, serve ? S("50") : S("0"), &keys, &door);
 	ctx = testing_client(TLS1_3_VERSION, TLS1_3_VERSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+	need(pthread_create(&thread, NULL, ledger, NULL) == 0, "thread");
 	need(pthread_create(&thread, NULL, lobby, NULL) == 0, "thread");
 	if (serve) {
 		(void)printf("%u\n", port);

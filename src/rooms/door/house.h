@@ -34,6 +34,8 @@
 #define LIMIT_ACCEPTS 64		/* of one listener in one turn */
 #define LIMIT_FRAMES 64		/* of one channel in one turn */
 #define LIMIT_PAIR ((size_t)65536)	/* kernel buffer of a pair, each way */
+#define LIMIT_QUIET_MS 3000u
+#define LIMIT_CROWD ((size_t)100)	/* connections whose memory is given back when half have gone */
 #define LIMIT_TOLD 20u		/* refusals a second that become events; the rest are counted */
 #define LIMIT_UNSENT 131072	/* octets that TCP takes for a client that does not read */
 
@@ -134,9 +136,10 @@ struct house {
 	struct list deadlines[DEADLINES], ready;
 	bool posted; /* ready is going to be run */
 	bool stopping;
+	size_t crowd; /* most connections since memory was given back */
 	uint64_t told_since_ms, untold; /* refusals: see house_refused() */
 	uint32_t told;
-	struct loop_timer *tick, *stop_timer;
+	struct loop_timer *tick, *stop_timer, *quiet;
 	void (*keys)(void *ctx, int fd); /* a channel to the room keys */
 	void *keys_ctx;
 };

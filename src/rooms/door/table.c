@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Sessions by id, in lists and with deadlines. All deadlines of a kind are equally long, so each
  * kind is a queue in order of time; a timer runs only while one of them is not empty. */
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -63,12 +64,36 @@ tell_close(const struct session *s)
 		    EN("in", conn_up(s->conn)), EN("out", conn_down(s->conn)));
 }
 
+static void
+on_quiet(void *arg)
+{
+	struct house *h = arg;
+
+	h->quiet = NULL;
+	h->crowd = caps_total(h->caps);
+	(void)malloc_trim(0);
+}
+
+/* A moment after half of a crowd has gone, its memory goes back to the system: libc would keep it
+ * for the next one. */
+static void
+note_leaving(struct house *h)
+{
+	size_t now = caps_total(h->caps);
+
+	if (now > h->crowd)
+		h->crowd = now;
+	if (h->crowd >= LIMIT_CROWD && now <= h->crowd / 2 && h->quiet == NULL)
+		h->quiet = loop_after(h->loop, LIMIT_QUIET_MS, on_quiet, h);
+}
+
 void
 session_free(struct house *h, struct session *s)
 {
 	struct session **at = &h->ids[s->id % ID_BUCKETS];
 
 	tell_close(s);
+	note_leaving(h);
 	while (*at != s)
 		at = &(*at)->next_id;
 	*at = s->next_id;
