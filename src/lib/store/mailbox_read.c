@@ -296,7 +296,7 @@ read_blob(struct mailbox *m, uint64_t blob, size_t max, struct mailbox_content *
 		e = STORE_DAMAGED;
 	c->bytes = slice_of(c->memory, (size_t)want);
 	if (e == STORE_OK && want == size) {
-		(void)SHA256(c->memory, (size_t)size, got);
+		store_sha256(slice_of(c->memory, (size_t)size), got);
 		if (memcmp(hash, got, sizeof hash) != 0)
 			e = STORE_DAMAGED;
 	}
