@@ -14,6 +14,7 @@ refused(struct lobby_session *s, struct slice tag)
 	return STEP_CLOSE;
 }
 
+/* auth tells the log how it went; here only what auth never heard of. */
 static enum lobby_step
 ask(struct lobby_session *s, struct slice tag, const struct sasl_login *who)
 {
@@ -21,11 +22,9 @@ ask(struct lobby_session *s, struct slice tag, const struct sasl_login *who)
 
 	switch (s->ops->login(s->ctx, s->id, ip, who)) {
 	case LOBBY_YES:
-		EVENT(EVENT_LOGIN_OK, s->id, S(""), who->name, EF("protocol", S("imap")));
 		lobby_keep_tag(s, tag);
 		return STEP_HANDOFF;
 	case LOBBY_NO:
-		EVENT(EVENT_LOGIN_FAILED, s->id, S(""), who->name, EF("protocol", S("imap")));
 		return refused(s, tag);
 	case LOBBY_LATER:
 		break;

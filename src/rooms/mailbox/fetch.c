@@ -269,6 +269,7 @@ cmd_fetch(struct session *s, const struct imap_command *c, struct arena *a)
 	uid = (const void *)uids.p;
 	n = uids.n / sizeof *uid;
 	buf_init(&j.seen, LIMIT_VIEW);
+	session_sync(s, false); /* so that rows kept from before are those of now */
 	e = view_load(&s->view, s->store);
 	if (e == STORE_OK && reads_body(&c->u.fetch) && !s->view.read_only)
 		e = mark_seen(&j, uid, n);

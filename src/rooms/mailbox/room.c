@@ -45,7 +45,7 @@ run(struct pool_conv *pc, enum pool_why why)
 	struct mailbox_conv *c = (struct mailbox_conv *)pc;
 	enum session_next next = session_turn(&c->s, lost(c) ? SESSION_END : why_of(why));
 
-	pc->deadline_ms = c->s.until_ms;
+	pc->deadline_ms = session_deadline(&c->s);
 	if (next == SESSION_PARK)
 		return POOL_PARK;
 	tell_closed(c);

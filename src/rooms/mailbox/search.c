@@ -213,6 +213,7 @@ cmd_search(struct session *s, const struct imap_command *c, struct arena *a)
 		session_reply(s, c->tag, "BAD No such message.");
 		return;
 	}
+	session_sync(s, false); /* so that rows kept from before are those of now */
 	e = view_load(&s->view, s->store);
 	if (e != STORE_OK) {
 		session_store_error(s, c->tag, e, "NO [NONEXISTENT] The mailbox is gone.");

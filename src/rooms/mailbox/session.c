@@ -283,6 +283,7 @@ step(struct session *s)
 	}
 	imapio_wipe(&s->in);
 	s->until_ms = clock_mono_ms() + SESSION_IDLE_MS;
+	s->rest_ms = 0;
 	return session_send(s, true) && !s->over;
 }
 
@@ -301,12 +302,33 @@ greet(struct session *s)
 	s->over = true;
 }
 
+uint64_t
+session_deadline(const struct session *s)
+{
+	return s->rest_ms != 0 && s->rest_ms < s->until_ms ? s->rest_ms : s->until_ms;
+}
+
+/* Rows stay a while for the client's next command; in IDLE nobody waits for one. */
 static void
 park(struct session *s)
 {
-	view_rest(&s->view);
+	uint64_t now = clock_mono_ms();
+
+	if (s->view.loaded && !s->idling && s->rest_ms == 0)
+		s->rest_ms = now + SESSION_REST_MS;
+	if (!s->view.loaded || s->idling || now >= s->rest_ms) {
+		view_rest(&s->view);
+		s->rest_ms = 0;
+	}
 	buf_free(&s->out);
 	imapio_idle(&s->in);
+}
+
+/* Whether a deadline was that of the whole session, not of its rows. */
+static bool
+expired(const struct session *s)
+{
+	return clock_mono_ms() >= s->until_ms;
 }
 
 enum session_next
@@ -314,7 +336,7 @@ session_turn(struct session *s, enum session_why why)
 {
 	if (!s->greeted)
 		greet(s);
-	if (why == SESSION_EXPIRED || why == SESSION_END) {
+	if ((why == SESSION_EXPIRED && expired(s)) || why == SESSION_END) {
 		session_reply(s, S(""), why == SESSION_END ? "BYE Ended by the server." :
 							     "BYE Autologout, idle for too long.");
 		s->over = true;

@@ -16,6 +16,7 @@
 #include "rooms/mailbox/view.h"
 
 #define SESSION_IDLE_MS 1800000u  /* RFC 3501 5.4: at least 30 minutes */
+#define SESSION_REST_MS 10000u	  /* rows are kept so long for the next command */
 #define SESSION_LINGER_MS 5u	  /* waits so long for the next command before it parks */
 #define SESSION_WRITE_MS 60000u	  /* a reader that takes nothing for so long is cut */
 #define SESSION_READ_MS 60000u	  /* a literal of APPEND may pause so long */
@@ -57,6 +58,7 @@ struct session {
 	struct buf out;
 	struct view view;
 	uint64_t until_ms; /* clock_mono_ms(): auto-logout */
+	uint64_t rest_ms;  /* when the rows are given back; 0: there are none */
 	unsigned bad, commands;
 	bool greeted, idling;
 	bool over; /* no more commands */
@@ -71,6 +73,8 @@ struct session {
 enum session_next { SESSION_PARK, SESSION_CLOSE };
 enum session_why { SESSION_INPUT, SESSION_NEWS, SESSION_EXPIRED, SESSION_END };
 
+/* When session_turn() is to be called with SESSION_EXPIRED while it is parked. */
+uint64_t session_deadline(const struct session *s);
 /* io must be initialised, the first fields set, the rest zero. tag is that of the login command,
  * which the first turn answers. */
 void session_begin(struct session *s, struct slice tag);

@@ -508,6 +508,7 @@ idling(void **state)
 	expect(a, "* 1 EXISTS");
 	(void)say(a, "nonsense");
 	expect(a, "i BAD");
+	a->s.until_ms = 0;
 	assert_int_equal(turn(a, SESSION_EXPIRED), SESSION_CLOSE);
 	expect(a, "* BYE Autologout");
 	leave(a);
@@ -594,6 +595,37 @@ searching(void **state)
 }
 
 /* I-022, I-023: heavy programs end soon, answers come once. */
+/* Rows outlive a pause between commands, are those of now when they are used, and go after a while. */
+static void
+rows_rest(void **state)
+{
+	struct client *a = login(), *b = login();
+
+	ok(a, "CREATE rest");
+	append(a, "rest", "()", MESSAGE("one", "x"));
+	ok(a, "SELECT rest");
+	ok(b, "SELECT rest");
+	ok(a, "FETCH 1 FLAGS");
+	assert_non_null(a->s.view.rows.p);
+	assert_true(session_deadline(&a->s) < a->s.until_ms);
+	ok(b, "STORE 1 FLAGS (\\Flagged kw)");
+	append(b, "rest", "()", MESSAGE("two", "x"));
+	ok(a, "SEARCH FLAGGED KEYWORD kw");
+	expect(a, "* SEARCH 1\r\n");
+	expect(a, "* 2 EXISTS\r\n");
+	a->s.rest_ms = 1;
+	assert_int_equal(turn(a, SESSION_EXPIRED), SESSION_PARK);
+	assert_null(a->s.view.rows.p);
+	assert_true(session_deadline(&a->s) == a->s.until_ms);
+	ok(a, "FETCH 1:2 FLAGS");
+	expect(a, "* 1 FETCH (FLAGS (\\Flagged \\Recent kw");
+	ok(a, "UNSELECT");
+	ok(a, "DELETE rest");
+	leave(a);
+	(void)turn(b, SESSION_INPUT);
+	leave(b);
+}
+
 static void
 i022_search_and_fetch_bombs(void **state)
 {
@@ -756,6 +788,7 @@ main(void)
 		cmocka_unit_test(idling),
 		cmocka_unit_test(folding),
 		cmocka_unit_test(searching),
+		cmocka_unit_test(rows_rest),
 		cmocka_unit_test(i022_search_and_fetch_bombs),
 		cmocka_unit_test(i024_keywords),
 		cmocka_unit_test(i025_append),
