@@ -152,6 +152,28 @@ begin(struct listener *l, int client, const struct sockaddr_storage *from)
 }
 
 static void
+on_pause_over(void *arg)
+{
+	struct house *h = arg;
+
+	h->pause = NULL;
+	listeners_watch(h);
+}
+
+/* No descriptors or no memory: a listener that stays ready would only spin. */
+static void
+pause_accepting(struct listener *l)
+{
+	struct house *h = l->house;
+	struct ip none = { 0 };
+
+	house_refused(h, EVENT_CONN_REFUSED, l, NULL, &none, slice_z(strerror(errno)));
+	loop_unwatch(h->loop, &l->watch);
+	if (h->pause == NULL)
+		h->pause = loop_after(h->loop, LIMIT_PAUSE_MS, on_pause_over, h);
+}
+
+static void
 on_client(void *arg, unsigned ready)
 {
 	struct listener *l = arg;
@@ -163,8 +185,11 @@ on_client(void *arg, unsigned ready)
 
 		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
 			continue;
-		if (fd < 0)
+		if (fd < 0) {
+			if (errno != EAGAIN && errno != EWOULDBLOCK)
+				pause_accepting(l);
 			return;
+		}
 		begin(l, fd, &from);
 	}
 }

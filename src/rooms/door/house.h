@@ -35,6 +35,7 @@
 #define LIMIT_FRAMES 64		/* of one channel in one turn */
 #define LIMIT_PAIR ((size_t)65536)	/* kernel buffer of a pair, each way */
 #define LIMIT_QUIET_MS 3000u
+#define LIMIT_PAUSE_MS 200u
 #define LIMIT_CROWD ((size_t)100)	/* connections whose memory is given back when half have gone */
 #define LIMIT_TOLD 20u		/* refusals a second that become events; the rest are counted */
 #define LIMIT_UNSENT 131072	/* octets that TCP takes for a client that does not read */
@@ -139,7 +140,7 @@ struct house {
 	size_t crowd; /* most connections since memory was given back */
 	uint64_t told_since_ms, untold; /* refusals: see house_refused() */
 	uint32_t told;
-	struct loop_timer *tick, *stop_timer, *quiet;
+	struct loop_timer *tick, *stop_timer, *quiet, *pause;
 	void (*keys)(void *ctx, int fd); /* a channel to the room keys */
 	void *keys_ctx;
 };

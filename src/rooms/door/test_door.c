@@ -3,6 +3,8 @@
  * the other ends of their channels. */
 #include "rooms/door/stage.h"
 
+#include <sys/resource.h>
+
 /* ---- tests --------------------------------------------------------------------------------- */
 
 static void
@@ -397,6 +399,36 @@ hostile_room(void **state)
 	end(&st);
 }
 
+/* No descriptor is left for a client: nothing spins, and it is served when there is one again. */
+static void
+out_of_descriptors(void **state)
+{
+	struct stage st;
+	struct rlimit keep, few;
+	unsigned rounds = 0;
+	uint64_t from;
+	int c, next;
+
+	begin(&st, wide);
+	c = client(st.ports[0]);
+	next = dup(c);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &keep), 0);
+	few = (struct rlimit){ .rlim_cur = (rlim_t)next, .rlim_max = keep.rlim_max };
+	(void)close(next);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	from = clock_mono_ms();
+	while (clock_mono_ms() - from < 150) {
+		loop_once(st.h->loop, 50);
+		rounds++;
+	}
+	assert_int_equal(heard.converse, 0);
+	assert_true(rounds < 10);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &keep), 0);
+	UNTIL(&st, heard.converse == 1);
+	(void)close(c);
+	end(&st);
+}
+
 static void
 on_timeout(void *arg)
 {
@@ -454,6 +486,7 @@ main(void)
 		cmocka_unit_test(no_hello),
 		cmocka_unit_test(no_keys),
 		cmocka_unit_test(hostile_room),
+		cmocka_unit_test(out_of_descriptors),
 		cmocka_unit_test(stops),
 	};
 
