@@ -22,25 +22,13 @@ failed(struct smtp_session *s, struct slice name, const char *why)
 		smtp_error(s, 535, "5.7.8", "name or password is wrong");
 }
 
-/* Sends a challenge and reads the answer. False after a reply that ends the command. */
-static bool
-challenge(struct smtp_session *s, const char *text, int64_t deadline, struct slice *line)
+/* Sends a challenge; the answer comes to smtp_auth_answer(), however long the client takes: it must not
+ * hold a thread meanwhile. */
+static void
+challenge(struct smtp_session *s, const char *text, enum smtp_answer what)
 {
-	enum stream_status st;
-
 	smtp_reply(s, 334, NULL, text);
-	if (s->over)
-		return false;
-	st = stream_line(&s->stream, LIMIT_SMTP_AUTH_LINE - 2, deadline, line);
-	if (st == STREAM_OK)
-		return true;
-	if (st == STREAM_TOO_LONG || st == STREAM_BAD)
-		smtp_error(s, 500, "5.5.6", "not a SASL response");
-	else if (st == STREAM_TIMEOUT)
-		smtp_cut(s, 421, "4.4.2", "waited too long");
-	else
-		s->over = true;
-	return false;
+	s->answer = what;
 }
 
 /* True when what was decoded may be asked about; otherwise the reply was given. */
@@ -54,28 +42,6 @@ decoded(struct smtp_session *s, enum sasl_status st)
 	else if (st == SASL_REFUSE)
 		failed(s, S(""), "malformed");
 	return st == SASL_OK;
-}
-
-static bool
-plain(struct smtp_session *s, struct slice line, int64_t deadline, struct arena *a,
-    struct sasl_login *out)
-{
-	if (line.p == NULL && !challenge(s, "", deadline, &line))
-		return false;
-	return decoded(s, sasl_plain(line, a, out));
-}
-
-static bool
-login(struct smtp_session *s, struct slice line, int64_t deadline, struct arena *a,
-    struct sasl_login *out)
-{
-	if (line.p == NULL && !challenge(s, "VXNlcm5hbWU6", deadline, &line))
-		return false;
-	if (!decoded(s, sasl_login_name(line, a, &out->name)))
-		return false;
-	if (!challenge(s, "UGFzc3dvcmQ6", deadline, &line))
-		return false;
-	return decoded(s, sasl_login_password(line, a, &out->password));
 }
 
 static void
@@ -106,39 +72,76 @@ ask(struct smtp_session *s, const struct sasl_login *who, struct arena *a)
 	smtp_reply(s, 235, "2.7.0", "welcome");
 }
 
+static void
+plain(struct smtp_session *s, struct slice line, struct arena *a)
+{
+	struct sasl_login who;
+
+	if (decoded(s, sasl_plain(line, a, &who)))
+		ask(s, &who, a);
+}
+
+static void
+login_name(struct smtp_session *s, struct slice line, struct arena *a)
+{
+	struct slice name;
+
+	if (!decoded(s, sasl_login_name(line, a, &name)))
+		return;
+	buf_reset(&s->login_name);
+	PN_ASSERT(buf_add(&s->login_name, name));
+	challenge(s, "UGFzc3dvcmQ6", SMTP_ANSWER_PASSWORD);
+}
+
+static void
+login_password(struct smtp_session *s, struct slice line, struct arena *a)
+{
+	struct sasl_login who = { .name = buf_slice(&s->login_name) };
+
+	if (decoded(s, sasl_login_password(line, a, &who.password)))
+		ask(s, &who, a);
+	buf_free(&s->login_name);
+}
+
+void
+smtp_auth_answer(struct smtp_session *s, enum stream_status st, struct slice line)
+{
+	own(arena_p) a = arena_new("login", LIMIT_ARENA_COMMAND);
+	enum smtp_answer what = s->answer;
+
+	s->answer = SMTP_ANSWER_NONE;
+	if (st != STREAM_OK)
+		smtp_error(s, 500, "5.5.6", "not a SASL response");
+	else if (what == SMTP_ANSWER_PLAIN)
+		plain(s, line, a);
+	else if (what == SMTP_ANSWER_NAME)
+		login_name(s, line, a);
+	else
+		login_password(s, line, a);
+	stream_wipe(&s->stream);
+}
+
 void
 smtp_auth(struct smtp_session *s, const struct smtp_command *cmd)
 {
 	own(arena_p) a = arena_new("login", LIMIT_ARENA_COMMAND);
-	int64_t deadline = smtp_after(SMTP_LOGIN_MS);
-	struct slice mechanism, initial, copy;
-	struct sasl_login who = { 0 };
-	bool ok;
+	struct slice mechanism, initial;
 
-	if (!s->conf->submission) {
+	if (!s->conf->submission)
 		smtp_error(s, 503, "5.5.1", "AUTH is not offered here");
-		return;
-	}
-	if (s->account_id != 0 || s->txn.arena != NULL) {
+	else if (s->account_id != 0 || s->txn.arena != NULL)
 		smtp_error(s, 503, "5.5.1", "not now");
-		return;
-	}
-	if (!smtp_auth_parse(cmd->args, &mechanism, &initial)) {
+	else if (!smtp_auth_parse(cmd->args, &mechanism, &initial))
 		smtp_error(s, 501, "5.5.4", "a mechanism is needed");
-		return;
-	}
-	copy = initial;
-	if (initial.p != NULL && !arena_copy(a, initial, &copy)) /* the next line overwrites it */
-		return;
-	if (slice_ieq(mechanism, S("PLAIN"))) {
-		ok = plain(s, copy, deadline, a, &who);
-	} else if (slice_ieq(mechanism, S("LOGIN"))) {
-		ok = login(s, copy, deadline, a, &who);
-	} else {
+	else if (slice_ieq(mechanism, S("PLAIN")) && initial.p == NULL)
+		challenge(s, "", SMTP_ANSWER_PLAIN);
+	else if (slice_ieq(mechanism, S("PLAIN")))
+		plain(s, initial, a);
+	else if (slice_ieq(mechanism, S("LOGIN")) && initial.p == NULL)
+		challenge(s, "VXNlcm5hbWU6", SMTP_ANSWER_NAME);
+	else if (slice_ieq(mechanism, S("LOGIN")))
+		login_name(s, initial, a);
+	else
 		smtp_error(s, 504, "5.5.4", "mechanism is not offered");
-		ok = false;
-	}
-	if (ok)
-		ask(s, &who, a);
 	stream_wipe(&s->stream);
 }

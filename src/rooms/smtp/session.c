@@ -237,18 +237,25 @@ is_client_hello(struct smtp_session *s)
 	    slice_at(ahead, 0) == 0x16;
 }
 
-/* One command or one piece of content. False when the client pauses. */
+static void
+wait_from_now(struct smtp_session *s)
+{
+	s->deadline_ms =
+	    clock_mono_ms() + (s->answer == SMTP_ANSWER_NONE ? SMTP_IDLE_MS : SMTP_LOGIN_MS);
+}
+
+/* One command, one answer or one piece of content. False when the client pauses. */
 static bool
 next(struct smtp_session *s)
 {
-	struct slice line;
+	struct slice line = S("");
 	enum stream_status st;
 
 	if (s->txn.content != NULL) {
 		bool went_on = smtp_data_continue(s);
 
 		if (s->txn.content == NULL)
-			s->deadline_ms = clock_mono_ms() + SMTP_IDLE_MS;
+			wait_from_now(s);
 		return went_on;
 	}
 	if (is_client_hello(s)) {
@@ -259,6 +266,12 @@ next(struct smtp_session *s)
 	st = stream_line(&s->stream,
 	    (s->conf->submission ? LIMIT_SMTP_AUTH_LINE : LIMIT_SMTP_LINE) - CRLF,
 	    smtp_after(SMTP_LINGER_MS), &line);
+	if (s->answer != SMTP_ANSWER_NONE &&
+	    (st == STREAM_OK || st == STREAM_BAD || st == STREAM_TOO_LONG)) {
+		smtp_auth_answer(s, st, line);
+		wait_from_now(s);
+		return true;
+	}
 	if (st == STREAM_OK && line.n > LIMIT_SMTP_LINE - CRLF && !slice_istarts(line, S("AUTH ")))
 		st = STREAM_TOO_LONG;
 	switch (st) {
@@ -277,7 +290,7 @@ next(struct smtp_session *s)
 		s->over = true;
 		return true;
 	}
-	s->deadline_ms = clock_mono_ms() + SMTP_IDLE_MS;
+	wait_from_now(s);
 	return true;
 }
 
@@ -288,7 +301,7 @@ greet(struct smtp_session *s)
 	struct buf b;
 
 	s->greeted = true;
-	s->deadline_ms = clock_mono_ms() + SMTP_IDLE_MS;
+	wait_from_now(s);
 	if (s->peer.after_starttls)
 		return;
 	if (!s->peer.tls && stream_readable(&s->stream)) {
@@ -310,6 +323,7 @@ smtp_session_init(struct smtp_session *s, const struct smtp_config *conf,
 		.back = back, .peer = *peer };
 	buf_init(&s->helo, LIMIT_DOMAIN);
 	buf_init(&s->account, LIMIT_LOGIN_NAME);
+	buf_init(&s->login_name, LIMIT_LOGIN_NAME);
 }
 
 enum smtp_next
@@ -341,4 +355,5 @@ smtp_session_end(struct smtp_session *s)
 	stream_close(&s->stream);
 	buf_free(&s->helo);
 	buf_free(&s->account);
+	buf_free(&s->login_name);
 }

@@ -68,6 +68,9 @@ struct txn {
 	char queue_id[SESSION_TEXT + 12];
 };
 
+/* What the next line is: a command, or what the client answers to a challenge of AUTH. */
+enum smtp_answer { SMTP_ANSWER_NONE, SMTP_ANSWER_PLAIN, SMTP_ANSWER_NAME, SMTP_ANSWER_PASSWORD };
+
 struct smtp_session {
 	struct stream stream;
 	const struct smtp_config *conf;
@@ -77,6 +80,8 @@ struct smtp_session {
 	struct buf helo;	/* empty before EHLO or HELO */
 	struct buf account;	/* address of the account that logged in */
 	uint32_t account_id;	/* 0: nobody */
+	enum smtp_answer answer;
+	struct buf login_name; /* between the two answers of AUTH LOGIN */
 	bool esmtp, greeted, over, tls_started;
 	unsigned errors, junk, bad_rcpts, bad_logins, transactions, commands;
 	uint64_t deadline_ms; /* when a silent client is told goodbye */
@@ -99,10 +104,10 @@ void smtp_session_end(struct smtp_session *s);
 
 #define SMTP_LINGER_MS 40u	   /* a thread waits this long for the next command, then parks */
 #define SMTP_IDLE_MS 300000u	   /* RFC 5321 section 4.5.3.2.7 */
-#define SMTP_WRITE_MS 60000u	   /* a client that does not read its replies */
+#define SMTP_WRITE_MS 20000u	   /* a client that does not read its replies holds a thread */
 #define SMTP_ASK_MS 5000u	   /* answers of auth */
 #define SMTP_ACCEPT_MS 60000u	   /* the answer of queue */
-#define SMTP_LOGIN_MS 60000u	   /* the client's part of AUTH */
+#define SMTP_LOGIN_MS 60000u	   /* one answer of AUTH */
 #define SMTP_DATA_GRACE_MS 60000u  /* content may be this late ... */
 #define SMTP_DATA_FLOOR 300u	   /* ... and must then come with so many bytes a second */
 #define SMTP_BAD_LOGINS 3u	   /* failed logins of one connection */
@@ -134,6 +139,8 @@ void smtp_ehlo(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_helo(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_starttls(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_auth(struct smtp_session *s, const struct smtp_command *cmd);
+/* The line that answers a challenge of AUTH; st is STREAM_OK, STREAM_BAD or STREAM_TOO_LONG. */
+void smtp_auth_answer(struct smtp_session *s, enum stream_status st, struct slice line);
 void smtp_mail(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_rcpt(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_data_begin(struct smtp_session *s, const struct smtp_command *cmd);

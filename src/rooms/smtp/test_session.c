@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Scenes: whole conversations with the real session code and a stubbed world. Numbers S- and U- are
  * those of the attack cases. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,45 +8,7 @@
 #include <unistd.h>
 
 #include "lib/clock/clock.h"
-#include "rooms/smtp/test_backend.h"
-
-/* The codes of all replies: "220 250 221". Every line must be printable (S-045). */
-static const char *
-codes(struct world *w)
-{
-	static char text[100000];
-	struct slice rest = buf_slice(&w->out), line;
-	size_t n = 0, at;
-
-	while ((at = slice_find(rest, S("\r\n"))) != SLICE_NONE) {
-		line = slice_head(rest, at);
-		rest = slice_from(rest, at + 2);
-		assert_true(line.n >= 4 && n + 5 < sizeof text);
-		for (size_t i = 0; i < line.n; i++)
-			assert_true(ch_is_print(slice_at(line, i)));
-		if (slice_at(line, 3) == '-')
-			continue;
-		if (n > 0)
-			text[n++] = ' ';
-		memcpy(&text[n], line.p, 3);
-		n += 3;
-	}
-	assert_int_equal(rest.n, 0);
-	text[n] = 0;
-	return text;
-}
-
-static bool
-said(const struct buf *b, const char *what)
-{
-	return slice_find(buf_slice(b), slice_z(what)) != SLICE_NONE;
-}
-
-#define HELLO "EHLO client.example\r\n"
-#define FROM "MAIL FROM:<a@far.example>\r\n"
-#define TO "RCPT TO:<bob@example.test>\r\n"
-#define TEXT "Subject: x\r\n\r\nhello\r\n.\r\n"
-#define MAIL FROM TO "DATA\r\n" TEXT
+#include "rooms/smtp/test_scene.h"
 
 static void
 a_message(void **state)
@@ -250,13 +206,6 @@ relay_tricks(void **state)
 			buf_free(&script);
 			world_free(&w);
 		}
-}
-
-static void
-repeat(struct buf *b, const char *line, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		assert_true(buf_add(b, slice_z(line)));
 }
 
 /* How many replies there were, and that the last one is code. */
@@ -519,110 +468,6 @@ starttls(void **state)
 	world_free(&w);
 }
 
-/* base64 of NUL alice@example.test NUL secret (and of a wrong password, and an unknown name). */
-#define GOOD "AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ="
-#define WRONG "AGFsaWNlQGV4YW1wbGUudGVzdAB3cm9uZw=="
-#define NOBODY "AG5vYm9keUBleGFtcGxlLnRlc3QAd3Jvbmc="
-#define OFF "AG9mZkBleGFtcGxlLnRlc3QAd3Jvbmc="
-#define FOREIGN "cm9vdABhbGljZUBleGFtcGxlLnRlc3QAc2VjcmV0"
-#define SUBMIT "MAIL FROM:<alice@example.test>\r\n" TO "DATA\r\n" TEXT
-
-static const struct {
-	const char *name;
-	bool tls;
-	struct slice script;
-	const char *want;
-	unsigned accepted, logins;
-} logins[] = {
-	{ "U-001", false, S_INIT(HELLO "AUTH PLAIN " GOOD "\r\n" SUBMIT), "220 250 530 530 530 530 500 500 500 500",
-	    0, 0 },
-	{ "U-002", true, S_INIT(HELLO SUBMIT), "220 250 530 530 530 500 500 500 500", 0, 0 },
-	{ "PLAIN", true, S_INIT(HELLO "AUTH PLAIN " GOOD "\r\n" SUBMIT), "220 250 235 250 250 354 250", 1, 1 },
-	{ "PLAIN in two lines", true, S_INIT(HELLO "auth plain\r\n" GOOD "\r\n" SUBMIT),
-	    "220 250 334 235 250 250 354 250", 1, 1 },
-	{ "LOGIN", true, S_INIT(HELLO "AUTH LOGIN\r\nYWxpY2VAZXhhbXBsZS50ZXN0\r\nc2VjcmV0\r\n" SUBMIT),
-	    "220 250 334 334 235 250 250 354 250", 1, 1 },
-	{ "LOGIN with a name", true, S_INIT(HELLO "AUTH LOGIN YWxpY2VAZXhhbXBsZS50ZXN0\r\nc2VjcmV0\r\n"),
-	    "220 250 334 235", 0, 1 },
-	{ "before EHLO", true, S_INIT("AUTH PLAIN " GOOD "\r\n"), "220 503", 0, 0 },
-	{ "U-003", true, S_INIT(HELLO "AUTH NTLM\r\nAUTH CRAM-MD5\r\nAUTH ANONYMOUS\r\nAUTH\r\n"),
-	    "220 250 504 504 504 501", 0, 0 },
-	{ "U-004", true, S_INIT(HELLO "AUTH PLAIN !!!\r\nAUTH PLAIN\r\n*\r\nAUTH PLAIN =\r\nAUTH LOGIN\r\n\r\n"),
-	    "220 250 501 334 501 535 334 535", 0, 0 },
-	{ "U-005", true, S_INIT(HELLO "AUTH PLAIN " FOREIGN "\r\n"), "220 250 535", 0, 0 },
-	{ "U-006", true, S_INIT(HELLO "AUTH PLAIN " WRONG "\r\nAUTH PLAIN " NOBODY "\r\n"), "220 250 535 535", 0,
-	    2 },
-	{ "disabled", true, S_INIT(HELLO "AUTH PLAIN " OFF "\r\n"), "220 250 535", 0, 1 },
-	{ "guessing", true, S_INIT(HELLO "AUTH PLAIN " WRONG "\r\nAUTH PLAIN " WRONG "\r\nAUTH PLAIN " WRONG
-	    "\r\nAUTH PLAIN " GOOD "\r\n"), "220 250 535 535 421", 0, 3 },
-	{ "U-009 twice", true, S_INIT(HELLO "AUTH PLAIN " GOOD "\r\nAUTH PLAIN " GOOD "\r\n"), "220 250 235 503",
-	    0, 1 },
-	{ "U-010", true, S_INIT(HELLO "AUTH PLAIN " GOOD "\r\nMAIL FROM:<bob@example.test>\r\n"
-	    "MAIL FROM:<x@far.example>\r\nMAIL FROM:<team@example.test>\r\n"), "220 250 235 553 553 250", 0, 1 },
-	{ "null sender", true, S_INIT(HELLO "AUTH PLAIN " GOOD "\r\nMAIL FROM:<>\r\n"), "220 250 235 250", 0, 1 },
-	{ "no way out", true, S_INIT(HELLO "AUTH PLAIN " GOOD "\r\nMAIL FROM:<alice@example.test>\r\n"
-	    "RCPT TO:<u@d.example>\r\n"), "220 250 235 250 550", 0, 1 },
-};
-
-static void
-login_table(void **state)
-{
-	for (size_t i = 0; i < sizeof logins / sizeof logins[0]; i++) {
-		struct world w;
-		const char *got;
-
-		world_init(&w, true);
-		(void)world_talk(&w, logins[i].script, logins[i].tls, false);
-		got = codes(&w);
-		if (strcmp(got, logins[i].want) != 0)
-			print_error("%s:\n%.*s\n", logins[i].name, SFMT(buf_slice(&w.out)));
-		assert_string_equal(got, logins[i].want);
-		assert_int_equal(w.accepted, logins[i].accepted);
-		assert_int_equal(w.logins, logins[i].logins);
-		if (!logins[i].tls)
-			assert_false(said(&w.out, "AUTH ")); /* not advertised */
-		if (w.accepted > 0) {
-			assert_int_equal(w.account, 1);
-			assert_true(slice_starts(buf_slice(&w.message),
-			    S("Received: by mx.example.test with ESMTPSA")));
-			assert_false(said(&w.message, "192.0.2.7"));
-		}
-		world_free(&w);
-	}
-}
-
-/* U-006: identical bytes; U-008, U-004: long responses; auth away: 454, nothing refused for good. */
-static void
-login_details(void **state)
-{
-	struct slice out, first, second;
-	struct buf script;
-	struct world w;
-
-	world_init(&w, true);
-	(void)world_talk(&w, S(HELLO "AUTH PLAIN " WRONG "\r\nAUTH PLAIN " NOBODY "\r\n"), true, false);
-	out = slice_from(buf_slice(&w.out), slice_find(buf_slice(&w.out), S("535")));
-	assert_true(slice_cut(out, '\n', &first, &second));
-	assert_true(slice_eq(first, slice_head(second, first.n)) && second.n == first.n + 1);
-	assert_true(slice_eq(buf_slice(&w.events), S("login.failed login.failed ")));
-	w.auth_ipc = IPC_UNAVAILABLE;
-	(void)world_talk(&w, S(HELLO "AUTH PLAIN " GOOD "\r\n"), true, false);
-	assert_string_equal(codes(&w), "220 250 454");
-	w.auth_ipc = IPC_OK;
-	w.logins = 0;
-	buf_init(&script, 2000000);
-	assert_true(buf_add(&script, S(HELLO "AUTH PLAIN\r\n")));
-	repeat(&script, "AAAA", 2500);
-	assert_true(buf_add(&script, S("\r\nAUTH PLAIN\r\n")));
-	repeat(&script, "AAAA", 4000);
-	assert_true(buf_add(&script, S("\r\nNOOP\r\n")));
-	(void)world_talk(&w, buf_slice(&script), true, false);
-	assert_string_equal(codes(&w), "220 250 334 535 334 500 250");
-	assert_int_equal(w.logins, 0);
-	buf_free(&script);
-	world_free(&w);
-}
-
 /* Silence: parked with nothing but the struct, told goodbye at the deadline (S-094). */
 static void
 parks_and_times_out(void **state)
@@ -776,8 +621,6 @@ main(void)
 		cmocka_unit_test(no_room),
 		cmocka_unit_test(early_talker),
 		cmocka_unit_test(starttls),
-		cmocka_unit_test(login_table),
-		cmocka_unit_test(login_details),
 		cmocka_unit_test(parks_and_times_out),
 		cmocka_unit_test(broken_connections),
 	};
