@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Prints the structure of messages for differential.py: for each file of standard input its name,
- * then a line "depth type/subtype kind octets-of-decoded-body" for each node. With an argument the line
- * goes on: offsets of header, body and end, and the decoded body in hexadecimal, text as UTF-8. */
+ * then a line "depth type/subtype kind octets-of-decoded-body" for each node. With -t the line goes
+ * on: offsets of header, body and end, and the decoded body in hexadecimal, text as UTF-8; with -r
+ * text as it is. */
 #include <stdio.h>
 #include <string.h>
 
@@ -50,7 +51,7 @@ lower(struct slice s)
 }
 
 static int
-dump(const char *path, bool texts)
+dump(const char *path, bool texts, bool raw)
 {
 	own(arena_p) a = arena_new("message", LIMIT_ARENA_MESSAGE);
 	own(buf_t) in;
@@ -80,7 +81,7 @@ dump(const char *path, bool texts)
 
 		buf_init(&out, MOST);
 		if (p->kind == MIME_LEAF)
-			decoded(p, texts && mime_is(p, S("text"), S("")), &out);
+			decoded(p, texts && !raw && mime_is(p, S("text"), S("")), &out);
 		(void)printf(" %d %zu", (int)p->kind, out.n);
 		if (texts) {
 			(void)printf(" %zu %zu %zu ", p->body_at - p->header.n, p->body_at,
@@ -102,7 +103,7 @@ main(int argc, char **argv)
 		size_t n = strcspn(path, "\n");
 
 		path[n] = 0;
-		if (dump(path, argc > 1) != 0)
+		if (dump(path, argc > 1, argc > 1 && argv[1][1] == 'r') != 0)
 			return 1;
 	}
 	return 0;

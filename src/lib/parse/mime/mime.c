@@ -14,6 +14,7 @@
 struct open {
 	struct mime_part *part;
 	struct slice boundary;
+	uint64_t key;			/* its first eight octets, for a quick look */
 };
 
 struct scan {
@@ -22,7 +23,6 @@ struct scan {
 	struct arena *a;
 	struct open open[LIMIT_MIME_DEPTH];
 	size_t n_open;
-	uint64_t lengths;		/* bit (n mod 64) is set when a boundary of n octets is open */
 	struct mime_part *cur;
 	uint32_t parts, defects;
 };
@@ -40,69 +40,68 @@ defect(struct scan *s, struct mime_part *p, uint32_t what)
 	s->defects |= what;
 }
 
-static void
-count_lengths(struct scan *s)
+/* The first eight octets of s as a number, zeros where it is shorter. */
+static uint64_t
+key_of(struct slice s)
 {
-	s->lengths = 0;
-	for (size_t i = 0; i < s->n_open; i++)
-		s->lengths |= (uint64_t)1 << (s->open[i].boundary.n % 64);
+	uint64_t key = 0;
+
+	for (size_t i = 0; i < 8 && i < s.n; i++)
+		key |= (uint64_t)slice_at(s, i) << (8 * i);
+	return key;
 }
 
-static bool
-length_is_open(const struct scan *s, size_t n)
+/* The bits that n octets have in a key. */
+static uint64_t
+key_mask(size_t n)
 {
-	return (s->lengths >> (n % 64) & 1) != 0;
+	return n >= 8 ? UINT64_MAX : ((uint64_t)1 << (8 * n)) - 1;
+}
+
+/* The open multipart with the longest boundary that the line (behind "--") begins with, the innermost
+ * of several; SLICE_NONE when there is none. */
+static size_t
+level_of(const struct scan *s, struct slice line)
+{
+	uint64_t key = key_of(line);
+	size_t best = SLICE_NONE, longest = 0;
+
+	for (size_t i = s->n_open; i-- > 0;) {
+		const struct open *o = &s->open[i];
+
+		if (o->boundary.n <= longest || (key & key_mask(o->boundary.n)) != o->key ||
+		    !slice_starts(line, o->boundary))
+			continue;
+		best = i;
+		longest = o->boundary.n;
+	}
+	return best;
 }
 
 /* Whether the line that begins at from is a delimiter of an open multipart. */
 static bool
-delimiter_at(const struct scan *s, size_t from, struct delimiter *out)
+delimiter_at(struct scan *s, size_t from, struct delimiter *out)
 {
 	struct slice line = slice_from(s->in, from);
-	size_t lf;
+	size_t lf, level;
 
 	if (s->n_open == 0 || line.n < 3 || slice_at(line, 0) != '-' || slice_at(line, 1) != '-')
 		return false;
 	lf = slice_find_byte(line, '\n');
-	out->from = from;
-	out->end = lf == SLICE_NONE ? s->in.n : from + lf + 1;
+	*out = (struct delimiter){ .from = from, .end = lf == SLICE_NONE ? s->in.n : from + lf + 1 };
 	line = slice_sub(line, 2, (lf == SLICE_NONE ? line.n : lf) - 2);
-	while (line.n > 0 && (slice_at(line, line.n - 1) == '\r' || slice_at(line, line.n - 1) == ' ' ||
-				 slice_at(line, line.n - 1) == '\t'))
-		line = slice_head(line, line.n - 1);
-	if (!length_is_open(s, line.n) && (line.n < 3 || !length_is_open(s, line.n - 2)))
+	level = level_of(s, line);
+	if (level == SLICE_NONE)
 		return false;
-	for (size_t i = s->n_open; i-- > 0;) {
-		struct slice b = s->open[i].boundary;
-
-		if (line.n != b.n && line.n != b.n + 2)
-			continue;
-		if (!slice_starts(line, b))
-			continue;
-		out->closes = line.n == b.n + 2;
-		if (out->closes && !slice_ends(line, S("--")))
-			continue;
-		out->level = i;
-		return true;
-	}
-	return false;
-}
-
-/* Marks the multipart of which the line at from is nearly a delimiter. */
-static void
-note_near(struct scan *s, size_t from)
-{
-	struct slice line = slice_from(s->in, from);
-
-	if (line.n < 3 || slice_at(line, 0) != '-' || slice_at(line, 1) != '-')
-		return;
-	line = slice_from(line, 2);
-	for (size_t i = s->n_open; i-- > 0;) {
-		if (slice_starts(line, s->open[i].boundary)) {
-			defect(s, s->open[i].part, MIME_NEAR_DELIMITER);
-			return;
-		}
-	}
+	out->level = level;
+	line = slice_from(line, s->open[level].boundary.n);
+	out->closes = slice_starts(line, S("--"));
+	line = slice_from(line, out->closes ? 2 : 0);
+	if (slice_ends(line, S("\r")))
+		line = slice_head(line, line.n - 1);
+	if (slice_trim(line).n > 0)
+		defect(s, s->open[level].part, MIME_NEAR_DELIMITER);
+	return true;
 }
 
 /* The next delimiter at or behind s->at. */
@@ -116,7 +115,6 @@ find_delimiter(struct scan *s, struct delimiter *out)
 
 		if (delimiter_at(s, s->at, out))
 			return true;
-		note_near(s, s->at);
 		lf = slice_find_byte(slice_from(s->in, s->at), '\n');
 		if (lf == SLICE_NONE)
 			return false;
@@ -328,8 +326,7 @@ open_multipart(struct scan *s, struct mime_part *p)
 	}
 	p->kind = MIME_MULTIPART;
 	PN_ASSERT(s->n_open < LIMIT_MIME_DEPTH);
-	s->open[s->n_open++] = (struct open){ p, boundary };
-	count_lengths(s);
+	s->open[s->n_open++] = (struct open){ p, boundary, key_of(boundary) };
 	return true;
 }
 
@@ -418,7 +415,6 @@ forget_open(struct scan *s, size_t level)
 	for (size_t i = level; i < s->n_open; i++)
 		defect(s, s->open[i].part, MIME_UNCLOSED);
 	s->n_open = level;
-	count_lengths(s);
 }
 
 /* The line end before a delimiter belongs to it. */
@@ -448,7 +444,6 @@ scan_all(struct scan *s)
 		if (d.closes) {
 			forget_open(s, d.level + 1);
 			s->n_open = d.level;
-			count_lengths(s);
 		} else {
 			forget_open(s, d.level + 1);
 			if (s->parts >= LIMIT_MIME_PARTS)

@@ -7,17 +7,18 @@
  *
  * The reading of what is not as it should be is fixed:
  * - the first field of a name counts, repetitions are a defect (M-020..028);
- * - a delimiter is a whole line: "--", the boundary, perhaps "--", blanks; the innermost open
- *   multipart with that boundary takes it; the line end before it belongs to it. RFC 2046 section
- *   5.1.1 also takes lines that only begin so; most programs do not, so it is a defect;
+ * - a delimiter is a line that begins with "--" and the boundary, and closes when "--" follows (RFC
+ *   2046 section 5.1.1: "an exact match of the entire candidate line is not required"); the longest
+ *   boundary takes it, of equal ones the innermost; the line end before it belongs to it. Text behind
+ *   it is a defect, because many programs do not see a delimiter there;
  * - a delimiter ends the header of a part that has no empty line;
  * - a Content-Type that cannot be read, or multipart without a boundary, is text/plain (RFC 2045
  *   section 5.2), with a defect;
  * - a transfer encoding on multipart or message is ignored, with a defect.
  *
  * Bounds: LIMIT_MIME_DEPTH levels and LIMIT_MIME_PARTS nodes, what lies deeper or behind is text of
- * the last node and marked; nothing recurses; each line is compared with the boundaries that are open
- * (LIMIT_MIME_DEPTH at most) only when it begins with "--" and has the length of one of them. */
+ * the last node and marked; nothing recurses; only a line that begins with "--" is compared with the
+ * boundaries that are open, LIMIT_MIME_DEPTH at most, by their first eight octets. */
 #pragma once
 
 #include "lib/base/arena.h"
@@ -34,7 +35,7 @@ enum mime_defect {
 	MIME_ENCODED_STRUCTURE = 1 << 6, /* base64 or quoted-printable on multipart or message */
 	MIME_JUNK_HEADER = 1 << 7,	/* a header line that is no field */
 	MIME_NO_EMPTY_LINE = 1 << 8,	/* a header that does not end in an empty line */
-	MIME_NEAR_DELIMITER = 1 << 9,	/* a line that begins like a delimiter and goes on */
+	MIME_NEAR_DELIMITER = 1 << 9,	/* a delimiter with text behind it */
 	MIME_TOO_DEEP = 1 << 10,
 	MIME_TOO_MANY = 1 << 11,
 	MIME_LONG_HEADER = 1 << 12,	/* over LIMIT_HEADER or LIMIT_HEADER_FIELDS */

@@ -85,9 +85,15 @@ static const struct {
 	{ S_INIT("Content-Type: multipart/mixed; boundary=b\n\n--b\n"
 		 "Content-Type: multipart/mixed; boundary=bb\n\n--bb\n\n1\n--bb--\n--b--\n"),
 	    "multipart/mixed[69](multipart/mixed[14](text/plain[1]))" },
-	/* lines that are no delimiters */
-	{ S_INIT("Content-Type: multipart/mixed; boundary=b\n\n--b\n\n--bx\n --b\n--b-\n-b\n--b--x\n"),
-	    "multipart/mixed[30]!210(text/plain[25])" },
+	/* lines that are no delimiters, and delimiters with text behind them */
+	{ S_INIT("Content-Type: multipart/mixed; boundary=b\n\n--b\n\n --b\n--a\n-b\n--\n--b--\n"),
+	    "multipart/mixed[26](text/plain[14])" },
+	{ S_INIT("Content-Type: multipart/mixed; boundary=b\n\n--b\n\n1\n--bx\n\n2\n--b--x\n--b\n"),
+	    "multipart/mixed[26]!200(text/plain[1]text/plain[1])" },
+	/* the longest boundary takes the line */
+	{ S_INIT("Content-Type: multipart/mixed; boundary=bbb\n\n--bbb\n"
+		 "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n1\n--bbb\n\n2\n--bbb--\n"),
+	    "multipart/mixed[73](multipart/mixed[6]!10(text/plain[1])text/plain[1])" },
 	/* a delimiter ends a header */
 	{ S_INIT("Content-Type: multipart/mixed; boundary=b\n\n--b\nA: b\n--b\nno field\n--b--"),
 	    "multipart/mixed[27](text/plain[0]!100text/plain[0]!180)" },
