@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT
+ * The queue room with an smtp room, a warden and a mailbox room played by the test, over real channels
+ * and a real spool on a disk that can fail. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ipc/queue_warden.h"
+#include "lib/clock/clock.h"
+#include "lib/store/testvfs.h"
+#include "rooms/queue/queue.h"
+
+#define TEXT "Received: by test\r\nSubject: q\r\n\r\nbody\r\n"
+
+static struct queue lives[12]; /* one a start; they stay, as in a room that never ends */
+static size_t life;
+static struct queue *q;
+static struct ipc_channel *smtp, *warden, *box;
+
+void
+queue_die(struct queue *dying, const char *what, enum store_err e)
+{
+	(void)fprintf(stderr, "queue: %s: %s\n", what, store_err_name(e));
+	abort();
+}
+
+static int
+pair(int *theirs)
+{
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	*theirs = ends[0];
+	return ends[1];
+}
+
+static void
+idle(void *arg)
+{
+	batch_round(arg);
+}
+
+static void
+start(void)
+{
+	int fd;
+
+	q = &lives[life++];
+	q->loop = loop_new();
+	q->message_size = 1 << 20;
+	assert_int_equal(spool_open("queue-test.db", (uint64_t)clock_wall_us(), &q->spool), STORE_OK);
+	batch_init(q);
+	deliver_init(q);
+	loop_on_idle(q->loop, idle, q);
+	smtp = ipc_channel_new(pair(&fd), "queue", "");
+	ipc_set_nonblocking(smtp, true);
+	batch_introduce(q, "mx", fd);
+	warden = ipc_channel_new(pair(&fd), "queue", "");
+	ipc_set_nonblocking(warden, true);
+	deliver_warden(q, fd);
+}
+
+/* As a kill would: nothing is committed that was not. */
+static void
+stop(void)
+{
+	ipc_channel_free(&smtp);
+	ipc_channel_free(&warden);
+	ipc_channel_free(&box);
+	spool_close(&q->spool);
+}
+
+static int
+open_queue(void **state)
+{
+	(void)unlink("queue-test.db");
+	start();
+	return 0;
+}
+
+static int
+close_queue(void **state)
+{
+	testvfs_fail((struct testvfs_fault){ 0 });
+	stop();
+	return unlink("queue-test.db");
+}
+
+/* ---- smtp ---- */
+
+static int
+memfd(bool sealed)
+{
+	int fd = memfd_create("m", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_int_equal(write(fd, TEXT, sizeof TEXT - 1), sizeof TEXT - 1);
+	if (sealed)
+		assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE |
+		    F_SEAL_SEAL), 0);
+	return fd;
+}
+
+static void
+offer(uint32_t id, uint32_t account, uint32_t rcpt_account, bool sealed)
+{
+	struct smtp_queue_rcpt to = { .address = S("<bob@example.test>"), .account = rcpt_account };
+	struct smtp_queue_accept m = { .queue_id = S("abc.1"), .session = 77,
+		.sender = S("<a@example.org>"), .account = account, .size = sizeof TEXT - 1,
+		.received_us = clock_wall_us(), .rcpts = &to, .n_rcpts = 1, .fd = memfd(sealed) };
+
+	assert_int_equal(smtp_queue_accept_ask(smtp, id, &m), IPC_OK);
+	(void)close(m.fd);
+}
+
+struct heard {
+	size_t n, ok;
+	enum smtp_queue_accept_status last;
+};
+
+static void
+on_status(void *ctx, uint32_t id, struct smtp_queue_accept_answer *m)
+{
+	struct heard *h = ctx;
+
+	h->n++;
+	h->ok += m->status == SMTP_QUEUE_ACCEPT_STATUS_OK;
+	h->last = m->status;
+}
+
+static struct heard
+hear(size_t n)
+{
+	static const struct smtp_queue_answers answers = { .accept = on_status };
+	struct heard h = { 0 };
+
+	for (int i = 0; i < 50 && h.n < n; i++) {
+		loop_once(q->loop, 20);
+		while (smtp_queue_answers_serve(smtp, &answers, &h) == IPC_OK)
+			;
+	}
+	assert_int_equal(h.n, n);
+	return h;
+}
+
+/* ---- warden and mailbox ---- */
+
+struct arrived {
+	size_t n;
+	uint64_t id[64];
+	enum queue_mailbox_deliver_status say;
+	bool silent;
+};
+
+static void
+on_want(void *ctx, struct queue_warden_want *m)
+{
+	int fd;
+	struct queue_warden_mailbox out = { .account = m->account,
+		.status = QUEUE_WARDEN_STATUS_OK };
+
+	assert_int_equal(m->account, 2);
+	ipc_channel_free(&box);
+	box = ipc_channel_new(pair(&fd), "queue", "");
+	ipc_set_nonblocking(box, true);
+	out.fd = fd;
+	assert_int_equal(queue_warden_mailbox_send(warden, &out), IPC_OK);
+	(void)close(fd);
+}
+
+static void
+on_deliver(void *ctx, struct ipc_call *call, struct queue_mailbox_deliver *m)
+{
+	struct arrived *a = ctx;
+	struct queue_mailbox_deliver_answer out = { .status = a->say, .reason = S("test") };
+	char text[sizeof TEXT];
+
+	assert_true(m->floor <= m->delivery && m->session == 77);
+	assert_true(slice_eq(m->rcpt, S("<bob@example.test>")) && m->size == sizeof TEXT - 1);
+	assert_int_equal(pread(m->fd, text, sizeof text, 0), sizeof TEXT - 1);
+	assert_memory_equal(text, TEXT, sizeof TEXT - 1);
+	assert_true(a->n < 64);
+	a->id[a->n++] = m->delivery;
+	if (a->silent)
+		(void)ipc_refuse(call);
+	else
+		(void)queue_mailbox_deliver_answer(call, &out);
+}
+
+static void
+play(struct arrived *a, size_t n, int rounds)
+{
+	static const struct queue_warden_server w = { .want = on_want };
+	static const struct queue_mailbox_server b = { .deliver = on_deliver };
+
+	for (int i = 0; i < rounds && a->n < n; i++) {
+		loop_once(q->loop, 10);
+		while (queue_warden_server_serve(warden, &w, NULL) == IPC_OK)
+			;
+		while (box != NULL && queue_mailbox_server_serve(box, &b, a) == IPC_OK)
+			;
+	}
+	assert_int_equal(a->n, n);
+}
+
+static struct spool_counts
+counts(void)
+{
+	struct spool_counts c;
+
+	assert_int_equal(spool_count(q->spool, &c), STORE_OK);
+	return c;
+}
+
+static void
+settles(uint64_t messages)
+{
+	for (int i = 0; i < 50 && counts().messages != messages; i++)
+		loop_once(q->loop, 20);
+	assert_int_equal(counts().messages, messages);
+}
+
+/* ---- the tests ---- */
+
+static void
+delivers(void **state)
+{
+	struct arrived a = { 0 };
+	uint64_t syncs, commits = counts().commits;
+
+	for (uint32_t i = 0; i < 20; i++)
+		offer(i, 0, 2, true);
+	syncs = testvfs_count(TESTVFS_SYNC);
+	assert_int_equal(hear(20).ok, 20);
+	assert_int_equal(counts().commits, commits + 1); /* all of them in one */
+	assert_true(testvfs_count(TESTVFS_SYNC) <= syncs + 2); /* a fresh WAL syncs its header */
+	assert_int_equal(counts().messages, 20);
+	play(&a, 20, 100);
+	for (size_t i = 1; i < 20; i++)
+		assert_true(a.id[i] > a.id[i - 1]);
+	settles(0);
+	assert_true(counts().commits <= commits + 3); /* settled together, not one by one */
+}
+
+static void
+refuses(void **state)
+{
+	offer(1, 9, 2, true); /* a stranger's room that says who submitted */
+	assert_int_equal(hear(1).last, SMTP_QUEUE_ACCEPT_STATUS_REFUSED);
+	offer(1, 0, 0, true); /* a recipient that is not here */
+	assert_int_equal(hear(1).last, SMTP_QUEUE_ACCEPT_STATUS_REFUSED);
+	offer(1, 0, 2, false); /* content that can still change */
+	assert_int_equal(hear(1).last, SMTP_QUEUE_ACCEPT_STATUS_REFUSED);
+	assert_int_equal(counts().messages, 0);
+}
+
+static void
+full_disk(void **state)
+{
+	struct arrived a = { 0 };
+
+	testvfs_fail((struct testvfs_fault){ .op = TESTVFS_WRITE, .nth = 1, .code = SQLITE_FULL,
+		.ever = true });
+	offer(1, 0, 2, true);
+	assert_int_equal(hear(1).last, SMTP_QUEUE_ACCEPT_STATUS_FULL);
+	testvfs_fail((struct testvfs_fault){ 0 });
+	assert_int_equal(counts().messages, 0);
+	offer(2, 0, 2, true);
+	assert_int_equal(hear(1).ok, 1);
+	play(&a, 1, 100);
+	settles(0);
+}
+
+static void
+mailbox_gone(void **state)
+{
+	struct arrived a = { .silent = true };
+
+	offer(1, 0, 2, true);
+	assert_int_equal(hear(1).ok, 1);
+	play(&a, 1, 100);
+	ipc_channel_free(&box); /* it dies with the delivery in its hands */
+	a.silent = false;
+	play(&a, 2, 200);
+	assert_int_equal(a.id[0], a.id[1]);
+	settles(0);
+}
+
+static void
+later_and_restart(void **state)
+{
+	struct arrived a = { .say = QUEUE_MAILBOX_DELIVER_STATUS_TRY_LATER }, b = { 0 };
+	own(arena_p) ar = arena_new("t", 65536);
+	struct spool_delivery d;
+
+	offer(1, 0, 2, true);
+	assert_int_equal(hear(1).ok, 1);
+	play(&a, 1, 100);
+	for (int i = 0; i < 10; i++)
+		loop_once(q->loop, 20);
+	assert_int_equal(spool_find(q->spool, a.id[0], ar, &d), STORE_OK);
+	assert_true(d.attempts == 1 && d.next > (uint64_t)clock_wall_us() &&
+	    slice_eq(d.reason, S("test")));
+	offer(2, 0, 2, true);
+	assert_int_equal(hear(1).ok, 1);
+	stop(); /* killed with both in the spool: the next life has them, under their ids */
+	start();
+	play(&b, 2, 400);
+	assert_true((b.id[0] == a.id[0]) != (b.id[1] == a.id[0]));
+	settles(0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, open_queue, close_queue)
+		T(delivers), T(refuses), T(full_disk), T(mailbox_gone), T(later_and_restart),
+	};
+
+	testvfs_register();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
