@@ -195,10 +195,13 @@ wait_ready(int fd)
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	char text[64];
 
-	if (poll(&p, 1, START_MS) > 0 && read(fd, text, sizeof text) > 0)
+	if (poll(&p, 1, START_MS) <= 0)
+		(void)fprintf(stderr, "postern: not every room was ready within %d s; see stderr.log in run_dir\n",
+		    START_MS / 1000);
+	else if (read(fd, text, sizeof text) > 0)
 		return EX_OK;
-	(void)fprintf(stderr, "postern: the server did not start within %d s; see stderr.log in run_dir\n",
-	    START_MS / 1000);
+	else
+		(void)fprintf(stderr, "postern: the server did not start\n");
 	return EX_UNAVAILABLE;
 }
 
