@@ -42,7 +42,7 @@ wanted(struct warden *w, uint32_t account)
 		r->w = w;
 		r->kind = &mailbox_kind;
 		r->account = account;
-		r->uid = w->config.uid_base + MAILBOX_UIDS + account;
+		r->uid = w->as_root ? w->config.uid_base + MAILBOX_UIDS + account : getuid();
 		r->said = -1;
 		(void)snprintf(r->instance, sizeof r->instance, "%u", account);
 		r->next = w->mailboxes;

@@ -249,7 +249,7 @@ rooms_start(struct warden *w)
 		PN_ASSERT(r != NULL);
 		r->w = w;
 		r->kind = &KINDS[i];
-		r->uid = w->config.uid_base + KINDS[i].uid;
+		r->uid = w->as_root ? w->config.uid_base + KINDS[i].uid : getuid();
 		r->said = -1;
 		(void)snprintf(r->instance, sizeof r->instance, "%s", KINDS[i].instance);
 		*last = r;
