@@ -25,7 +25,7 @@ decoded(const struct mime_part *p, bool as_text, struct buf *out)
 	struct charset charset = charset_of(S(""));
 	const struct param *name = NULL;
 	struct content c;
-	own(buf_t) piece;
+	own(buf_t) piece = { .max = 0 };
 
 	buf_init(&piece, 2 * PIECE);
 	if (p->content_type.p != NULL && content_parse(p->content_type, a, &c))
@@ -54,7 +54,7 @@ static int
 dump(const char *path, bool texts, bool raw)
 {
 	own(arena_p) a = arena_new("message", LIMIT_ARENA_MESSAGE);
-	own(buf_t) in;
+	own(buf_t) in = { .max = 0 };
 	FILE *f = fopen(path, "rb");
 	struct mime m;
 
@@ -77,7 +77,7 @@ dump(const char *path, bool texts, bool raw)
 		lower(p->type);
 		(void)putchar('/');
 		lower(p->subtype);
-		own(buf_t) out;
+		own(buf_t) out = { .max = 0 };
 
 		buf_init(&out, MOST);
 		if (p->kind == MIME_LEAF)

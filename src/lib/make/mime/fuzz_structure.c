@@ -97,7 +97,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	own(arena_p) a = arena_new("message", LIMIT_ARENA_MESSAGE);
 	own(arena_p) scratch = arena_new("scratch", LIMIT_ARENA_MESSAGE);
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 	struct mime m;
 	struct cursor c;
 	size_t parts = 0, again = 0;

@@ -136,7 +136,7 @@ full(void **state)
 {
 	own(arena_p) a = arena_new("message", LIMIT_ARENA_MESSAGE);
 	own(arena_p) tiny = arena_new("scratch", 16);
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 	struct mime m;
 
 	buf_init(&b, 32);
@@ -179,7 +179,7 @@ many(struct buf *m, const char *s, size_t n)
 static void
 bombs(void **state)
 {
-	own(buf_t) m;
+	own(buf_t) m = { .max = 0 };
 
 	buf_init(&m, MOST);
 	for (unsigned i = 0; i < 5000; i++)

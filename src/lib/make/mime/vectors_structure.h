@@ -10,7 +10,7 @@ static const char *const files[] = { "000", "001", "002", "003", "004", "005", "
 static void
 load(const char *name, const char *suffix, struct buf *out)
 {
-	own(buf_t) path;
+	own(buf_t) path = { .max = 0 };
 	FILE *f;
 
 	buf_init(&path, 4096);
@@ -270,7 +270,7 @@ static size_t
 compare_sections(struct slice file, const struct mime *m, const char *name, size_t *differ)
 {
 	struct cursor c = cur_of(file);
-	own(buf_t) scratch;
+	own(buf_t) scratch = { .max = 0 };
 	size_t n = 0, wrong = 0;
 
 	buf_init(&scratch, LONGEST);

@@ -13,7 +13,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct slice in = slice_of(data, n);
 	struct date d, again;
 	int64_t day;
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 
 	buf_init(&b, 64);
 	if (date_parse_imap_day(in, &day))

@@ -108,7 +108,7 @@ imap(void **state)
 static void
 says(bool (*format)(struct buf *, int64_t, int), int64_t seconds, int zone, const char *want)
 {
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 
 	buf_init(&b, 64);
 	assert_true(format(&b, seconds, zone));
@@ -132,7 +132,7 @@ formats(void **state)
 static void
 there_and_back(void **state)
 {
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 	int64_t first = civil_days(1, 1, 1), last = civil_days(9999, 12, 31);
 	struct date d;
 

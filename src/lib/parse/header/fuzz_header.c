@@ -108,7 +108,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	own(arena_p) a = arena_new("fuzz", 16 * 1024 * 1024);
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 	struct slice in = slice_of(data, n), id;
 	struct cursor c;
 

@@ -106,7 +106,7 @@ static void
 lists(void **state)
 {
 	own(arena_p) a = arena_new("test", MOST);
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 
 	buf_init(&b, MOST);
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -172,7 +172,7 @@ bombs(void **state)
 		{ "\\", 1000000, 1 }, { "a ", 400000, 1 }, { "a@", 400000, 1 }, { ".", 1000000, 1 },
 		{ "\"a\\b\" ", 100000, 1 }, { "a(b)@", 100000, 1 },
 	};
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 	double start = seconds();
 
 	buf_init(&b, MOST);

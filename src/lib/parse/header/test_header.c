@@ -59,7 +59,7 @@ static void
 limits(void **state)
 {
 	own(arena_p) a = arena_new("test", MOST);
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 	struct header h;
 
 	buf_init(&b, MOST);
@@ -118,7 +118,7 @@ words(void **state)
 		{ S_INIT("=?"), S_INIT("=?") },
 		{ S_INIT("=?utf-8?q?" "?="), S_INIT("") },
 	};
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 
 	buf_init(&b, MOST);
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -188,7 +188,7 @@ static void
 contents(void **state)
 {
 	own(arena_p) a = arena_new("test", MOST);
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 	struct content c;
 	const struct param *p;
 	struct slice type, subtype;
@@ -246,7 +246,7 @@ compare(json_t *want, const struct content *c, size_t vector)
 {
 	json_t *attributes = json_object_get(want, "attributes"), *pair;
 	const char *subtype = json_string_value(json_object_get(want, "c_subtype"));
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 	size_t i, n = 0;
 
 	buf_init(&b, MOST);

@@ -290,7 +290,7 @@ read_boundary(struct scan *s, struct mime_part *p, struct slice *out)
 	const struct param *boundary;
 	struct slice value;
 	struct content c;
-	own(buf_t) copy;
+	own(buf_t) copy = { .max = 0 };
 
 	buf_init(&copy, LIMIT_HEADER);
 	if (!content_parse(p->content_type, s->a, &c))

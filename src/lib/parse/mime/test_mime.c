@@ -126,7 +126,7 @@ static const struct {
 static void
 structures(void **state)
 {
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 
 	buf_init(&b, MOST);
 	for (size_t i = 0; i < sizeof trees / sizeof trees[0]; i++) {
@@ -152,7 +152,7 @@ structures(void **state)
 static void
 limits(void **state)
 {
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 
 	buf_init(&b, MOST);
 	for (size_t i = 0; i < 200; i++)
@@ -185,7 +185,7 @@ limits(void **state)
 static void
 section(const struct mime *m, enum mime_section_what what, const char *numbers, const char *want)
 {
-	own(buf_t) scratch;
+	own(buf_t) scratch = { .max = 0 };
 	static const struct slice names[] = { S_INIT("subject"), S_INIT("X-none") };
 	struct mime_section s = { .what = what, .field = names, .n_fields = 2 };
 	uint32_t part[8];
@@ -265,7 +265,7 @@ static const struct {
 static void
 decodes(void **state)
 {
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 
 	buf_init(&b, MOST);
 	for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
@@ -284,7 +284,7 @@ decodes(void **state)
 		}
 	}
 	struct mime_decoder d = mime_decoder_of(S("abc"), MIME_IDENTITY);
-	own(buf_t) small;
+	own(buf_t) small = { .max = 0 };
 
 	buf_init(&small, 1);
 	assert_false(mime_decode(&d, 3, &small));

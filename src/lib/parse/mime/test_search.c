@@ -113,7 +113,7 @@ bodies(void **state)
 static void
 pieces(void **state)
 {
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 
 	buf_init(&b, MOST);
 	for (size_t at = 32700; at < 32800; at++) {
@@ -141,7 +141,7 @@ seconds(void)
 static void
 bombs(void **state)
 {
-	own(buf_t) b;
+	own(buf_t) b = { .max = 0 };
 	double start = seconds();
 
 	buf_init(&b, MOST);
