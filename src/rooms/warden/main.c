@@ -170,6 +170,16 @@ serve(void)
 	return EX_OK;
 }
 
+/* Whoever waits for the end of the starter's output must not wait for the keeper. */
+static void
+let_go_of_terminal(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		(void)dup2(null, fd);
+}
+
 /* Restarts warden as long as it is ended by somebody else's signal. */
 static int
 keep(void)
@@ -180,6 +190,7 @@ keep(void)
 
 		if (pid == 0)
 			return serve();
+		let_go_of_terminal();
 		while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 			;
 		if (pid < 0 || WIFEXITED(status))
