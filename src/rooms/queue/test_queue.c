@@ -76,6 +76,8 @@ stop(void)
 	ipc_channel_free(&smtp);
 	ipc_channel_free(&warden);
 	ipc_channel_free(&box);
+	for (int i = 0; i < 4; i++) /* it finds its channels closed and gives them up */
+		loop_once(q->loop, 1);
 	spool_close(&q->spool);
 }
 
