@@ -45,7 +45,7 @@ struct arena *message_arena(struct message *m);
 
 /* The version of the three answers as they are kept: raise it when lib/parse/mime or lib/make/mime
  * answers differently. */
-#define MESSAGE_CACHE 2u
+#define MESSAGE_CACHE 3u
 /* The three answers for a whole message, as struct mailbox_input wants them. */
 bool message_cache(struct slice message, struct buf *out);
 /* Has ENVELOPE, BODY and BODYSTRUCTURE ready when items holds one of them: they are computed once and
