@@ -438,7 +438,8 @@ def explain(who, ours, theirs, selector, mail):
 
 
 MALFORMED = ("missing", "d= is no domain", "s= is no selector", "b= is no base64", "bh= is no base64",
-             "syntax error", "unknown", "a tag occurs twice", "l= is no number")
+             "syntax error", "unknown", "a tag occurs twice", "l= is no number", "t= is no time",
+             "x= is no time", "From is not signed", "no known query method", "i= is not within d=")
 
 
 def laxer(who, ours, selector, mail):
