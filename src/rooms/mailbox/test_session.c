@@ -16,7 +16,6 @@
 #include "rooms/mailbox/session.h"
 
 /* ---- the stage: one user's store, any number of clients ---- */
-
 struct client {
 	struct session s;
 	struct stream_memory m;
