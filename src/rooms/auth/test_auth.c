@@ -229,14 +229,15 @@ warden_heard(void)
 	return n;
 }
 
+/* CPU time of the hash threads too, so that a busy machine changes nothing. */
 static double
 ms_of_login(struct slice name, struct slice password)
 {
 	struct timespec a, b;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &a);
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
 	assert_int_equal(login_smtp(name, password).status, SMTP_AUTH_LOGIN_STATUS_NO);
-	(void)clock_gettime(CLOCK_MONOTONIC, &b);
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
 	return (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6;
 }
 
@@ -278,6 +279,7 @@ logs_in(void **state)
 		unknown = u < unknown ? u : unknown;
 		wrong = w < wrong ? w : wrong;
 	}
+	assert_true(wrong > 1); /* it was hashed */
 	assert_true(unknown > wrong * 0.5 && wrong > unknown * 0.5);
 }
 

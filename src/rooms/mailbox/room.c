@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rooms/mailbox/room.h"
 
+#include <malloc.h>
 #include <stdio.h>
 
 #include "ipc/door_mailbox.h"
@@ -237,6 +238,7 @@ on_quiet(void *arg)
 
 	if (quiet >= MAILBOX_REST_MS && !r->rested) {
 		mailbox_relax(r->store);
+		(void)malloc_trim(0);
 		r->rested = true;
 	}
 	if (quiet < MAILBOX_REST_MS)
