@@ -5,8 +5,8 @@
 #include "rooms/smtp/session.h"
 
 /* Room that one recipient takes in smtp_queue.accept besides its two addresses. */
-#define RCPT_FIXED ((size_t)8)
-#define RCPTS_MOST (LIMIT_IPC - 2048)
+#define RCPT_FIXED ((size_t)13)
+#define RCPTS_MOST (LIMIT_IPC - 4096)
 
 /* What the parser found wrong, as a reply. bad_address is the enhanced code for this verb. */
 static void
