@@ -21,6 +21,13 @@ smtp_data_start(struct smtp_data *d, uint64_t max)
 	*d = (struct smtp_data){ .max = max, .at = AT_START, .in_header = true };
 }
 
+void
+smtp_data_start_chunked(struct smtp_data *d, uint64_t max)
+{
+	smtp_data_start(d, max);
+	d->chunked = true;
+}
+
 static void
 fault(struct smtp_data *d, unsigned why)
 {
@@ -121,7 +128,7 @@ step(struct feed *f)
 
 	switch (d->at) {
 	case AT_START:
-		if (b != '.') {
+		if (b != '.' || d->chunked) {
 			d->at = AT_MIDDLE;
 			return false;
 		}
@@ -198,4 +205,18 @@ smtp_data_feed(struct smtp_data *d, struct slice in, const struct smtp_data_sink
 		fault(d, SMTP_DATA_NUL);
 	*used = f.pos;
 	return end;
+}
+
+void
+smtp_data_finish(struct smtp_data *d, const struct smtp_data_sink *sink)
+{
+	struct feed f = { .d = d, .sink = sink, .in = S("\r\n") };
+
+	if (d->at == AT_CR)
+		fault(d, SMTP_DATA_BARE);
+	if (d->at == AT_START || d->faults != 0)
+		return;
+	f.pos = f.in.n;
+	line_end(&f);
+	emit(&f);
 }

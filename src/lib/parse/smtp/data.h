@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The content of DATA (RFC 5321 sections 4.1.1.4 and 4.5.2) as an incremental machine: input in pieces
- * of any size, content out to a sink with transparency dots removed.
+ * of any size, content out to a sink with transparency dots removed. The content of BDAT (RFC 3030)
+ * goes through the same machine: no dot means anything there, and the caller counts to the end. What
+ * is not acceptable in a message is the same, as BINARYMIME is not offered.
  *
  * Only CRLF "." CRLF ends the data. A bare CR, a bare LF or a NUL marks the message bad, but framing
  * goes on to the true end, so that exactly one reply is given and nothing inside is ever taken for a
@@ -32,6 +34,7 @@ struct smtp_data {
 	unsigned faults;       /* set of enum smtp_data_fault */
 	/* private */
 	uint8_t at;	  /* enum of data.c: where in CRLF.CRLF */
+	bool chunked;	       /* BDAT: dots are content */
 	bool in_header;
 	bool fold_delivered; /* an empty Delivered-To field may continue on the next line */
 	uint64_t line;	  /* bytes of the unfinished line */
@@ -49,6 +52,10 @@ struct smtp_data_sink {
 };
 
 void smtp_data_start(struct smtp_data *d, uint64_t max);
+/* The same for BDAT: smtp_data_feed() takes all of its input and never finds an end. */
+void smtp_data_start_chunked(struct smtp_data *d, uint64_t max);
+/* The end of the last chunk. A last line without CRLF gets one: the sink is told. */
+void smtp_data_finish(struct smtp_data *d, const struct smtp_data_sink *sink);
 /* Takes in. True when the end of data was in it: *used is then the number of bytes up to and with it,
  * the rest of in belongs to the next command. Otherwise all of in was used. Counters of a message with
  * a fault are only good for its log line. */

@@ -45,6 +45,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		PN_ASSERT(slice_eq(buf_slice(&got), slice_of(content, want.n)));
 		PN_ASSERT(d.longest_line == want.longest && d.header_size == want.header_size);
 	}
+	buf_reset(&got);
+	smtp_data_start_chunked(&d, LIMIT_MESSAGE);
+	for (at = 0; at < in.n; at += used)
+		PN_ASSERT(!smtp_data_feed(&d, slice_head(slice_from(in, at), piece), &sink, &used));
+	smtp_data_finish(&d, &sink);
+	if (d.faults == 0)
+		PN_ASSERT(slice_eq(slice_head(buf_slice(&got), in.n), in) &&
+		    (got.n == in.n ? in.n == 0 || slice_ends(in, S("\r\n")) : got.n == in.n + 2));
 	buf_free(&got);
 	free(content);
 	return 0;

@@ -286,6 +286,49 @@ smuggling(void **state)
 	json_decref(root);
 }
 
+/* BDAT: every content at every pair of splits. What DATA would say of it after dot-stuffing is what is
+ * found; a missing last CRLF is added; nothing in it is an end. */
+static void
+chunked(void **state)
+{
+	static const struct {
+		struct slice in, content;
+		unsigned faults;
+	} chunks[] = {
+		{ S_INIT(""), S_INIT(""), 0 },
+		{ S_INIT("a"), S_INIT("a\r\n"), 0 },
+		{ S_INIT("a\r\n"), S_INIT("a\r\n"), 0 },
+		{ S_INIT(".\r\n..\r\n"), S_INIT(".\r\n..\r\n"), 0 },
+		{ S_INIT("a\r\n.\r\nMAIL FROM:<>\r\n"), S_INIT("a\r\n.\r\nMAIL FROM:<>\r\n"), 0 },
+		{ S_INIT("a: b\r\n\r\n."), S_INIT("a: b\r\n\r\n.\r\n"), 0 },
+		{ S_INIT("a\r"), S_INIT(""), SMTP_DATA_BARE },
+		{ S_INIT("a\n"), S_INIT(""), SMTP_DATA_BARE },
+		{ S_INIT("a\rb\r\n"), S_INIT(""), SMTP_DATA_BARE },
+		{ S_INIT(".\r"), S_INIT(""), SMTP_DATA_BARE },
+		{ S_INIT("a\0\r\n"), S_INIT(""), SMTP_DATA_NUL },
+	};
+
+	for (size_t i = 0; i < sizeof chunks / sizeof chunks[0]; i++)
+		for (size_t a = 0; a <= chunks[i].in.n; a++)
+			for (size_t b = a; b <= chunks[i].in.n; b++) {
+				struct smtp_data d;
+				struct got g;
+				size_t used;
+				const struct smtp_data_sink sink = { take_body, take_delivered, &g };
+
+				got_init(&g);
+				smtp_data_start_chunked(&d, LIMIT_MESSAGE);
+				assert_false(feed(&d, chunks[i].in, a, b, &g, &used));
+				smtp_data_finish(&d, &sink);
+				assert_int_equal(d.faults, chunks[i].faults);
+				if (d.faults == 0) {
+					assert_true(slice_eq(buf_slice(&g.content), chunks[i].content));
+					assert_int_equal(d.size, g.content.n);
+				}
+				got_free(&g);
+			}
+}
+
 /* Not a benchmark with a threshold: it prints what this machine does. */
 static void
 speed(void **state)
@@ -332,6 +375,7 @@ main(void)
 		cmocka_unit_test(header_findings),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(long_header_and_line),
+		cmocka_unit_test(chunked),
 		cmocka_unit_test(speed),
 	};
 	const struct CMUnitTest vectors[] = { cmocka_unit_test(smuggling) };

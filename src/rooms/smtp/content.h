@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT
+ * The content of one message under way, from DATA or BDAT: one object, whichever verb fills it.
+ *
+ *   data.c, bdat.c --pieces--> content.c (a memfd behind our Received field) --whole--> handover.c
+ *
+ * It lives in the transaction's arena and ends with the transaction, through txn_reset(). */
+#pragma once
+
+#include "rooms/smtp/session.h"
+
+struct content {
+	struct smtp_session *s;
+	struct smtp_data frame;
+	int fd;
+	uint64_t size;	    /* of the file */
+	uint64_t begun_ms;  /* clock_mono_ms() of the 354, or of the first BDAT */
+	uint64_t got;	    /* bytes from the client */
+	bool loop;	    /* a Delivered-To names one of the recipients */
+	unsigned chunks;    /* BDAT so far */
+	struct buf pending; /* written with the first piece: one system call for a short message */
+};
+
+/* Begins the transaction's content: s->txn.content. False when there is no room for it: the reply was
+ * given, and the transaction is over. */
+bool smtp_content_begin(struct smtp_session *s, bool chunked);
+/* What smtp_data_feed() and smtp_data_finish() tell. */
+struct smtp_data_sink smtp_content_sink(struct content *c);
+/* Ends its transaction where content comes too slowly or without end; false after such a last word. */
+bool smtp_content_in_time(struct smtp_session *s, struct content *c);
+/* The file is complete and can change no more. False: no room. */
+bool smtp_content_seal(struct content *c);
+/* The content is whole: what it calls for by itself, then responsibility passes to queue. One reply in
+ * every case; the transaction is over. */
+void smtp_hand_over(struct smtp_session *s);

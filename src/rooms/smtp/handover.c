@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+ * A whole message: what its content calls for by itself, then responsibility passes to queue, whose
+ * answer, which is durable, becomes the 250. */
+#include "lib/clock/clock.h"
+#include "rooms/smtp/content.h"
+
+/* The refusal that the content itself calls for; true when there was one. */
+static bool
+refused(struct smtp_session *s, const struct content *c)
+{
+	static const struct {
+		unsigned fault, code;
+		const char *enhanced, *text;
+	} faults[] = {
+		{ SMTP_DATA_NUL, 550, "5.6.0", "a message holds no NUL" },
+		{ SMTP_DATA_BARE, 550, "5.5.2", "lines end in CRLF, and hold no other CR or LF" },
+		{ SMTP_DATA_SIZE, 552, "5.3.4", "too big" },
+		{ SMTP_DATA_HEADER, 552, "5.3.4", "header too big" },
+		{ SMTP_DATA_LINE, 552, "5.3.4", "line too long" },
+		{ SMTP_DATA_SINK, 452, "4.3.1", "no room now, try later" },
+	};
+
+	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+		if ((c->frame.faults & faults[i].fault) != 0) {
+			smtp_refuse(s, "data", S(""), faults[i].code, faults[i].enhanced, faults[i].text);
+			return true;
+		}
+	if (c->frame.received > LIMIT_RECEIVED || c->loop) {
+		smtp_refuse(s, "data", S(""), 554, "5.4.6", "this message goes in circles");
+		return true;
+	}
+	return false;
+}
+
+static void
+accepted(struct smtp_session *s, const struct content *c)
+{
+	struct buf text, ip;
+
+	buf_init(&text, 200);
+	buf_init(&ip, LIMIT_IP_TEXT);
+	(void)ip_put(&ip, &s->peer.ip);
+	SMTP_EVENT(s, EVENT_SMTP_ACCEPTED, EF("from", s->txn.sender),
+	    EF("to", s->txn.n_rcpts == 1 ? s->txn.rcpts[0].address : S("")),
+	    EN("rcpts", s->txn.n_rcpts), EN("size", c->size), EF("ip", buf_slice(&ip)),
+	    EF("helo", buf_slice(&s->helo)), EF("tls", slice_z(s->peer.tls_version)));
+	PN_ASSERT(buf_add(&text, S("queued as ")) && buf_add(&text, slice_z(s->txn.queue_id)) &&
+	    buf_byte(&text, 0));
+	s->junk = 0;
+	smtp_reply(s, 250, "2.0.0", (const char *)text.p);
+	buf_free(&text);
+	buf_free(&ip);
+}
+
+/* Responsibility passes here. */
+static void
+queue_it(struct smtp_session *s, struct content *c)
+{
+	struct smtp_queue_accept in = { .queue_id = slice_z(s->txn.queue_id),
+		.session = s->peer.session,
+		.sender = s->txn.sender,
+		.account = s->account_id,
+		.body_8bit = s->txn.body_8bit,
+		.size = c->size,
+		.received_us = clock_wall_us(),
+		.rcpts = s->txn.rcpts,
+		.n_rcpts = s->txn.n_rcpts,
+		.fd = c->fd };
+	struct smtp_queue_accept_answer out;
+	enum ipc_status st = s->back->accept(s->back->ctx, &in, clock_mono_ms() + SMTP_ACCEPT_MS,
+	    s->txn.arena, &out);
+
+	if (st != IPC_OK || out.status == SMTP_QUEUE_ACCEPT_STATUS_TRY_LATER)
+		smtp_refuse(s, "data", S(""), 451, "4.3.0", "try later");
+	else if (out.status == SMTP_QUEUE_ACCEPT_STATUS_OK)
+		accepted(s, c);
+	else if (out.status == SMTP_QUEUE_ACCEPT_STATUS_FULL)
+		smtp_refuse(s, "data", S(""), 452, "4.3.1", "no room now, try later");
+	else
+		smtp_refuse(s, "data", S(""), 554, "5.6.0", "the message was refused");
+}
+
+void
+smtp_hand_over(struct smtp_session *s)
+{
+	struct content *c = s->txn.content;
+
+	if (!refused(s, c)) {
+		if (smtp_content_seal(c))
+			queue_it(s, c);
+		else
+			smtp_refuse(s, "data", S(""), 452, "4.3.1", "no room now, try later");
+	}
+	txn_reset(s);
+}
