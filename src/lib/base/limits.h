@@ -18,6 +18,9 @@
 #define LIMIT_SMTP_TRANSACTIONS 1000u		/* MAIL commands of one connection (count) */
 #define LIMIT_SMTP_JUNK 100u			/* NOOP, VRFY, RSET without mail between (count) */
 #define LIMIT_SMTP_BAD_RCPTS 20u		/* unknown recipients of one connection (count) */
+#define LIMIT_SMTP_REPLY_LINE ((size_t)2048)	/* one line of a server's reply; RFC 5321 4.5.3.1.5 says 512 */
+#define LIMIT_SMTP_REPLY_LINES 128u		/* lines of one reply (count) */
+#define LIMIT_SMTP_REPLY_TEXT ((size_t)400)	/* what is kept of its text: ipc/queue_send.msg */
 #define LIMIT_MESSAGE ((size_t)52428800)	/* default of message_size: 50 MiB */
 #define LIMIT_HEADER ((size_t)1048576)		/* header block of one message: over it is no mail */
 #define LIMIT_BODY_LINE ((size_t)1048576)	/* one line of DATA; RFC 5322 says 998 */
