@@ -28,6 +28,7 @@ struct tls_conn {
 	bool starved;  /* the share ended, not the socket */
 	bool abused;   /* too many late messages */
 	bool greeted;  /* handshake complete */
+	int trust;     /* of a client: enum tls_trust */
 };
 
 static BIO_METHOD *method;
@@ -139,21 +140,48 @@ tls_expect(struct tls_conn *c, const char *alpn)
 }
 
 struct tls_conn *
-tls_conn_new(struct tls_server *s, int fd)
+tls_conn_make(SSL_CTX *ctx, int fd)
 {
 	struct tls_conn *c = OPENSSL_zalloc(sizeof *c);
 	BIO *bio = BIO_new(method);
 
 	PN_ASSERT(c != NULL && bio != NULL);
-	c->ssl = SSL_new(s->ctx);
+	c->ssl = SSL_new(ctx);
 	PN_ASSERT(c->ssl != NULL);
-	c->server = s;
-	s->refs++;
 	c->fd = fd;
 	BIO_set_data(bio, c);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(c->ssl, bio, bio);
 	SSL_set_msg_callback_arg(c->ssl, c);
+	SSL_set_connect_state(c->ssl);
+	return c;
+}
+
+SSL *
+conn_ssl(struct tls_conn *c)
+{
+	return c->ssl;
+}
+
+void
+conn_set_trust(struct tls_conn *c, int trust)
+{
+	c->trust = trust;
+}
+
+int
+conn_trust(const struct tls_conn *c)
+{
+	return c->trust;
+}
+
+struct tls_conn *
+tls_conn_new(struct tls_server *s, int fd)
+{
+	struct tls_conn *c = tls_conn_make(s->ctx, fd);
+
+	c->server = s;
+	s->refs++;
 	SSL_set_accept_state(c->ssl);
 	return c;
 }
@@ -165,7 +193,8 @@ tls_conn_free(struct tls_conn **c)
 		return;
 	SSL_set_quiet_shutdown((*c)->ssl, 1);
 	SSL_free((*c)->ssl);
-	tls_server_release((*c)->server);
+	if ((*c)->server != NULL)
+		tls_server_release((*c)->server);
 	OPENSSL_clear_free(*c, sizeof **c);
 	*c = NULL;
 	ERR_clear_error();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The server side of TLS 1.2 and 1.3 on OpenSSL 3.0, for an event loop. Three decisions shape it:
+ * The server side of TLS 1.2 and 1.3 on OpenSSL 3.0, for an event loop (the client's is client.h). Three decisions shape it:
  *
  * - The private key is not here. A server context gets a certificate chain and a function that has
  *   a digest signed by whoever holds the key (the room `keys`); see keyops.c and privkey.h.
