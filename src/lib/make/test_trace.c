@@ -92,6 +92,11 @@ delivery_fields(void **state)
 	assert_true(slice_eq(buf_slice(&b), S("Return-Path: <a@b.example>\r\nReturn-Path: <>\r\n"
 	    "Delivered-To: bob@example.test\r\n")));
 	assert_false(trace_delivered_to(&b, S("bob\nX: y")));
+	buf_reset(&b);
+	assert_true(trace_list(&b, S("team@example.test")));
+	assert_true(slice_eq(buf_slice(&b), S("List-Id: <team.example.test>\r\n"
+	    "List-Post: <mailto:team@example.test>\r\nPrecedence: list\r\n")));
+	assert_false(trace_list(&b, S("team")));
 	buf_free(&b);
 }
 

@@ -125,3 +125,22 @@ trace_delivered_to(struct buf *b, struct slice address)
 {
 	return field(b, S("Delivered-To: "), "", address, "");
 }
+
+bool
+trace_list(struct buf *b, struct slice list)
+{
+	size_t at = slice_rfind_byte(list, '@');
+	struct buf id;
+	bool ok;
+
+	if (at == SLICE_NONE)
+		return b->bad = true, false;
+	buf_init(&id, 400);
+	(void)buf_add(&id, slice_head(list, at));
+	(void)buf_byte(&id, '.');
+	(void)buf_add(&id, slice_from(list, at + 1));
+	ok = !id.bad && field(b, S("List-Id: "), "<", buf_slice(&id), ">") &&
+	    field(b, S("List-Post: "), "<mailto:", list, ">") && field(b, S("Precedence: "), "", S("list"), "");
+	buf_free(&id);
+	return ok;
+}

@@ -23,3 +23,6 @@ bool trace_received(struct buf *b, const struct trace_received *r);
 bool trace_return_path(struct buf *b, struct slice sender);
 /* "Delivered-To: address". */
 bool trace_delivered_to(struct buf *b, struct slice address);
+/* What a list adds: List-Id (RFC 2919: the address with its '@' as a dot), List-Post (RFC 2369 section
+ * 3.4) and Precedence, which keeps automatic answers away. list is an address as addr_write() makes it. */
+bool trace_list(struct buf *b, struct slice list);

@@ -47,12 +47,17 @@ static void
 on_owns(void *ctx, struct ipc_call *call, struct smtp_auth_owns *m)
 {
 	struct auth_room *r = ((struct auth_peer *)ctx)->room;
-	struct smtp_auth_owns_answer out = { .owns = false };
-	struct resolved to;
+	struct smtp_auth_owns_answer out = { .owns = m->account != 0 && m->n_addresses > 0 };
 
-	if (accounts_resolve(r->accounts, m->address, &to) == STORE_OK)
-		for (size_t i = 0; i < to.n; i++)
-			out.owns = out.owns || (m->account != 0 && to.id[i] == m->account);
+	for (size_t k = 0; k < m->n_addresses; k++) {
+		struct resolved to;
+		bool its = false;
+
+		if (accounts_resolve(r->accounts, m->addresses[k].address, &to) == STORE_OK)
+			for (size_t i = 0; i < to.n; i++)
+				its = its || to.id[i] == m->account;
+		out.owns = out.owns && its;
+	}
 	(void)smtp_auth_owns_answer(call, &out);
 }
 

@@ -95,8 +95,8 @@ auth_introduce(void *room, const char *peer, const char *instance, int fd)
 	static const struct {
 		struct slice name;
 		enum auth_kind kind;
-	} known[] = { { S_INIT("smtp"), AUTH_SMTP }, { S_INIT("lobby"), AUTH_LOBBY },
-		{ S_INIT("cli"), AUTH_CLI } };
+	} known[] = { { S_INIT("smtp"), AUTH_SMTP }, { S_INIT("drop"), AUTH_SMTP },
+		{ S_INIT("lobby"), AUTH_LOBBY }, { S_INIT("cli"), AUTH_CLI } };
 	struct auth_room *r = room;
 	struct auth_peer *p = NULL;
 
@@ -117,8 +117,9 @@ auth_introduce(void *room, const char *peer, const char *instance, int fd)
 	p->room = r;
 	p->ch = ipc_channel_new(fd, peer, instance);
 	if (p->kind == AUTH_SMTP)
-		ipc_set_phase(p->ch, slice_eq(slice_z(instance), S("submission")) ?
-		    SMTP_AUTH_PHASE_SUBMISSION : SMTP_AUTH_PHASE_MX);
+		ipc_set_phase(p->ch, slice_eq(slice_z(peer), S("drop")) ? SMTP_AUTH_PHASE_DROP :
+		    slice_eq(slice_z(instance), S("submission")) ? SMTP_AUTH_PHASE_SUBMISSION :
+		    SMTP_AUTH_PHASE_MX);
 	ipc_set_nonblocking(p->ch, true);
 	ipc_set_send_wait(p->ch, 0);
 	p->watch = loop_watch(r->loop, fd, LOOP_READ, on_frames, p);

@@ -381,7 +381,8 @@ rcpt(struct slice address)
 static bool
 owns(uint32_t account, struct slice address)
 {
-	struct smtp_auth_owns m = { .account = account, .address = address };
+	struct smtp_auth_address one = { .address = address };
+	struct smtp_auth_owns m = { .account = account, .addresses = &one, .n_addresses = 1 };
 
 	assert_int_equal(smtp_auth_owns_ask(submission, 1, &m), IPC_OK);
 	return look(submission).owns;

@@ -33,7 +33,7 @@ struct batch {
 	unsigned n_done;
 };
 
-struct client { /* one smtp instance */
+struct client { /* one smtp instance, or drop */
 	struct queue *q;
 	struct ipc_channel *ch;
 	struct loop_watch *watch;
@@ -167,16 +167,17 @@ from_client(void *arg, unsigned ready)
 }
 
 void
-batch_introduce(struct queue *q, const char *instance, int fd)
+batch_introduce(struct queue *q, const char *peer, const char *instance, int fd)
 {
 	struct client *c = calloc(1, sizeof *c);
 
 	PN_ASSERT(c != NULL);
 	c->q = q;
 	c->submission = strcmp(instance, "submission") == 0;
-	c->ch = ipc_channel_new(fd, "smtp", instance);
+	c->ch = ipc_channel_new(fd, peer, instance);
 	ipc_set_nonblocking(c->ch, true);
-	ipc_set_phase(c->ch, c->submission ? SMTP_QUEUE_PHASE_SUBMISSION : SMTP_QUEUE_PHASE_MX);
+	ipc_set_phase(c->ch, strcmp(peer, "drop") == 0 ? SMTP_QUEUE_PHASE_DROP : c->submission ?
+	    SMTP_QUEUE_PHASE_SUBMISSION : SMTP_QUEUE_PHASE_MX);
 	c->watch = loop_watch(q->loop, fd, LOOP_READ, from_client, c);
 }
 

@@ -26,8 +26,8 @@ introduce(void *ctx, const char *peer, const char *instance, int fd)
 {
 	struct queue *q = ctx;
 
-	if (strcmp(peer, "smtp") == 0)
-		batch_introduce(q, instance, fd);
+	if (strcmp(peer, "smtp") == 0 || strcmp(peer, "drop") == 0)
+		batch_introduce(q, peer, instance, fd);
 	else if (strcmp(peer, "warden") == 0)
 		deliver_warden(q, fd);
 	else if (strcmp(peer, "cli") == 0)

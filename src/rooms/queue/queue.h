@@ -64,7 +64,7 @@ struct queue {
 
 /* batch.c: accept and settle, group commit */
 void batch_init(struct queue *q);
-void batch_introduce(struct queue *q, const char *instance, int fd);
+void batch_introduce(struct queue *q, const char *peer, const char *instance, int fd);
 void batch_settle(struct queue *q, uint64_t delivery);
 void batch_defer(struct queue *q, uint64_t delivery, int64_t next_us, struct slice reason);
 /* After each round of the loop: commits when somebody waits for it. Settling alone waits for company

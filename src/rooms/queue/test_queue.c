@@ -63,7 +63,7 @@ start(void)
 	loop_on_idle(q->loop, idle, q);
 	smtp = ipc_channel_new(pair(&fd), "queue", "");
 	ipc_set_nonblocking(smtp, true);
-	batch_introduce(q, "mx", fd);
+	batch_introduce(q, "smtp", "mx", fd);
 	warden = ipc_channel_new(pair(&fd), "queue", "");
 	ipc_set_nonblocking(warden, true);
 	deliver_warden(q, fd);

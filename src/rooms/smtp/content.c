@@ -84,7 +84,8 @@ write_received(struct content *c)
 		r.helo = buf_slice(&s->helo);
 		r.peer = s->peer.ip;
 	}
-	return trace_received(&c->pending, &r);
+	return trace_received(&c->pending, &r) &&
+	    (s->txn.list.n == 0 || trace_list(&c->pending, s->txn.list));
 }
 
 bool

@@ -51,7 +51,8 @@ write_address(struct arena *a, const struct addr *ad, struct slice *out)
 static bool
 sender_permitted(struct smtp_session *s, struct arena *a, struct slice sender)
 {
-	struct smtp_auth_owns in = { .account = s->account_id, .address = sender };
+	struct smtp_auth_address one = { .address = sender };
+	struct smtp_auth_owns in = { .account = s->account_id, .addresses = &one, .n_addresses = 1 };
 	struct smtp_auth_owns_answer out;
 
 	if (!s->conf->submission || sender.n == 0 || slice_ieq(sender, buf_slice(&s->account)))
@@ -121,12 +122,12 @@ is_there(const struct txn *t, uint32_t account, struct slice address)
 
 /* Adds one target; false when the transaction is full. */
 static bool
-add_target(struct txn *t, uint32_t account, struct slice address, struct slice original)
+add_target(struct txn *t, const struct smtp_auth_target *to, struct slice original)
 {
-	size_t bytes = t->rcpt_bytes + RCPT_FIXED + address.n + original.n;
-	struct slice copy;
+	size_t bytes = t->rcpt_bytes + RCPT_FIXED + to->address.n + original.n + to->sender.n;
+	struct slice copy, sender;
 
-	if (is_there(t, account, address))
+	if (is_there(t, to->account, to->address))
 		return true;
 	if (t->n_rcpts == LIMIT_SMTP_RCPTS || bytes > RCPTS_MOST)
 		return false;
@@ -141,12 +142,13 @@ add_target(struct txn *t, uint32_t account, struct slice address, struct slice o
 		t->rcpts = more;
 		t->cap_rcpts = cap;
 	}
-	if (!arena_copy(t->arena, address, &copy))
+	if (!arena_copy(t->arena, to->address, &copy) || !arena_copy(t->arena, to->sender, &sender))
 		return false;
 	t->rcpt_bytes = bytes;
 	t->rcpts[t->n_rcpts++] = (struct smtp_queue_rcpt){ .address = copy,
-		.account = account,
-		.original = original };
+		.account = to->account,
+		.original = original,
+		.sender = sender };
 	return true;
 }
 
@@ -158,13 +160,13 @@ add_targets(struct txn *t, const struct smtp_auth_rcpt_answer *out, struct slice
 	bool first = n == 0;
 
 	for (size_t i = 0; i < out->n_targets; i++)
-		if (!add_target(t, out->targets[i].account, out->targets[i].address, address)) {
+		if (!add_target(t, &out->targets[i], address)) {
 			t->n_rcpts = n;
 			t->rcpt_bytes = bytes;
 			return false;
 		}
 	t->only_rcpt = first ? address : S("");
-	return true;
+	return out->list.n == 0 || arena_copy(t->arena, out->list, &t->list);
 }
 
 /* 550 5.1.1 in the session is what spares the world our bounces; who asks for too many that do not
@@ -218,6 +220,15 @@ judge(struct smtp_session *s, struct slice address, const struct smtp_auth_rcpt_
 	case SMTP_AUTH_RCPT_STATUS_DISABLED:
 		smtp_refuse(s, "rcpt", address, 550, "5.2.1", "mailbox is disabled");
 		return;
+	case SMTP_AUTH_RCPT_STATUS_LOOP:
+		smtp_refuse(s, "rcpt", address, 554, "5.4.6", "this address goes in circles");
+		return;
+	case SMTP_AUTH_RCPT_STATUS_SLOW_DOWN:
+		smtp_refuse(s, "rcpt", address, 450, "4.7.1", "too much at once, try later");
+		return;
+	case SMTP_AUTH_RCPT_STATUS_REFUSED:
+		smtp_refuse(s, "rcpt", address, 550, "5.7.1", "this list does not take mail from you");
+		return;
 	default:
 		smtp_refuse(s, "rcpt", address, 451, "4.3.0", "try later");
 		return;
@@ -253,6 +264,9 @@ smtp_rcpt(struct smtp_session *s, const struct smtp_command *cmd)
 		unknown_user(s, in.address);
 		return;
 	}
+	in.sender = s->txn.sender;
+	in.account = s->account_id;
+	in.first = s->txn.commands == 1;
 	answer = arena_new("recipient", LIMIT_ARENA_SESSION);
 	if (s->back->rcpt(s->back->ctx, &in, clock_mono_ms() + SMTP_ASK_MS, answer, &out) == IPC_OK)
 		judge(s, in.address, &out);

@@ -64,6 +64,7 @@ struct txn {
 	size_t n_rcpts, cap_rcpts, rcpt_bytes;
 	size_t commands; /* RCPT so far, accepted or not */
 	struct slice only_rcpt;	  /* what RCPT said, where there was one */
+	struct slice list;	  /* the list that it goes through; empty: none */
 	struct content *content;  /* while DATA is under way */
 	char queue_id[SESSION_TEXT + 12];
 };

@@ -82,10 +82,11 @@ static enum ipc_status
 world_rcpt(void *ctx, const struct smtp_auth_rcpt *in, uint64_t deadline_ms, struct arena *a,
     struct smtp_auth_rcpt_answer *out)
 {
-	static struct smtp_auth_target alice = { 1, S_INIT("alice@example.test") },
-				       bob = { 2, S_INIT("bob@example.test") };
-	static struct smtp_auth_target both[] = { { 1, S_INIT("alice@example.test") },
-		{ 2, S_INIT("bob@example.test") } };
+	static struct smtp_auth_target alice = { 1, S_INIT("alice@example.test"), S_INIT("") },
+				       bob = { 2, S_INIT("bob@example.test"), S_INIT("") };
+	static struct smtp_auth_target both[] = { { 1, S_INIT("alice@example.test"), S_INIT("") },
+		{ 2, S_INIT("bob@example.test"), S_INIT("") } };
+	static struct smtp_auth_target away = { 0, S_INIT("a@far.test"), S_INIT("SRS0=x@example.test") };
 	struct world *w = ctx;
 
 	(void)deadline_ms;
@@ -101,6 +102,17 @@ world_rcpt(void *ctx, const struct smtp_auth_rcpt *in, uint64_t deadline_ms, str
 		*out = (struct smtp_auth_rcpt_answer){ .targets = &bob, .n_targets = 1 };
 	else if (slice_ieq(in->address, S("team@example.test")))
 		*out = (struct smtp_auth_rcpt_answer){ .targets = both, .n_targets = 2 };
+	else if (slice_ieq(in->address, S("list@example.test")))
+		*out = (struct smtp_auth_rcpt_answer){ .targets = both, .n_targets = 2,
+			.list = S("list@example.test") };
+	else if (slice_ieq(in->address, S("away@example.test")))
+		*out = (struct smtp_auth_rcpt_answer){ .targets = &away, .n_targets = 1 };
+	else if (slice_ieq(in->address, S("ring@example.test")))
+		out->status = SMTP_AUTH_RCPT_STATUS_LOOP;
+	else if (slice_ieq(in->address, S("busy@example.test")))
+		out->status = SMTP_AUTH_RCPT_STATUS_SLOW_DOWN;
+	else if (slice_ieq(in->address, S("closed@example.test")))
+		out->status = SMTP_AUTH_RCPT_STATUS_REFUSED;
 	else if (slice_ieq(in->address, S("off@example.test")))
 		out->status = SMTP_AUTH_RCPT_STATUS_DISABLED;
 	else if (slice_ieq(in->address, S("later@example.test")))
@@ -139,7 +151,9 @@ world_owns(void *ctx, const struct smtp_auth_owns *in, uint64_t deadline_ms, str
 
 	(void)deadline_ms;
 	(void)a;
-	out->owns = in->account == 1 && slice_eq(in->address, S("team@example.test"));
+	out->owns = in->account == 1;
+	for (size_t i = 0; i < in->n_addresses; i++)
+		out->owns = out->owns && slice_eq(in->addresses[i].address, S("team@example.test"));
 	return w->auth_ipc;
 }
 
@@ -173,7 +187,10 @@ world_accept(void *ctx, const struct smtp_queue_accept *in, uint64_t deadline_ms
 	for (size_t i = 0; i < in->n_rcpts; i++)
 		PN_ASSERT(buf_u64(&w->rcpts, in->rcpts[i].account) && buf_byte(&w->rcpts, ' ') &&
 		    buf_add(&w->rcpts, in->rcpts[i].address) && buf_byte(&w->rcpts, '<') &&
-		    buf_add(&w->rcpts, in->rcpts[i].original) && buf_byte(&w->rcpts, '\n'));
+		    buf_add(&w->rcpts, in->rcpts[i].original) &&
+		    (in->rcpts[i].sender.n == 0 ||
+			(buf_byte(&w->rcpts, '|') && buf_add(&w->rcpts, in->rcpts[i].sender))) &&
+		    buf_byte(&w->rcpts, '\n'));
 	return IPC_OK;
 }
 

@@ -42,7 +42,7 @@ serve(void *loop)
 static void
 on_rcpt(void *ctx, struct ipc_call *call, struct smtp_auth_rcpt *m)
 {
-	struct smtp_auth_target bob = { 2, S("bob@example.test") };
+	struct smtp_auth_target bob = { .account = 2, .address = S("bob@example.test") };
 	struct smtp_auth_rcpt_answer out = { .status = SMTP_AUTH_RCPT_STATUS_UNKNOWN_USER };
 
 	(void)ctx;

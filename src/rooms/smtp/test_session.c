@@ -93,6 +93,9 @@ static const struct {
 	{ "S-099", S_INIT("LHLO x.example\r\n"), "220 500", 0 },
 	{ "S-097", S_INIT(HELLO FROM "RCPT TO:<later@example.test>\r\n"), "220 250 250 451", 0 },
 	{ "disabled", S_INIT(HELLO FROM "RCPT TO:<off@example.test>\r\n"), "220 250 250 550", 0 },
+	{ "O-001", S_INIT(HELLO FROM "RCPT TO:<ring@example.test>\r\n"), "220 250 250 554", 0 },
+	{ "U-013", S_INIT(HELLO FROM "RCPT TO:<busy@example.test>\r\n"), "220 250 250 450", 0 },
+	{ "closed list", S_INIT(HELLO FROM "RCPT TO:<closed@example.test>\r\n"), "220 250 250 550", 0 },
 	{ "AUTH on mx", S_INIT(HELLO "AUTH PLAIN\r\n"), "220 250 503", 0 },
 	{ "QUIT, then more", S_INIT("QUIT\r\nNOOP\r\n"), "220 221", 0 },
 	{ "HELO", S_INIT("HELO client.example\r\n" MAIL), "220 250 250 250 354 250", 1 },
@@ -115,6 +118,24 @@ scene_table(void **state)
 		assert_int_equal(w.accepted, scenes[i].accepted);
 		world_free(&w);
 	}
+}
+
+/* A list says in the header what it is; a forward goes on under another sender. */
+static void
+lists_and_forwards(void **state)
+{
+	struct world w;
+
+	world_init(&w, false);
+	(void)world_talk(&w, S(HELLO FROM "RCPT TO:<list@example.test>\r\nDATA\r\n" TEXT), false, false);
+	assert_int_equal(w.accepted, 1);
+	assert_true(said(&w.message, "\r\nList-Id: <list.example.test>\r\n"));
+	assert_true(said(&w.message, "\r\nPrecedence: list\r\n"));
+	(void)world_talk(&w, S(HELLO FROM "RCPT TO:<away@example.test>\r\nDATA\r\n" TEXT), false, false);
+	assert_int_equal(w.accepted, 2);
+	assert_false(said(&w.message, "List-Id"));
+	assert_true(said(&w.rcpts, "0 a@far.test<away@example.test|SRS0=x@example.test\n"));
+	world_free(&w);
 }
 
 /* S-001..S-014: after the look-alike, commands; then the true end. One reply to the data, at most one
@@ -610,6 +631,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_message),
 		cmocka_unit_test(scene_table),
+		cmocka_unit_test(lists_and_forwards),
 		cmocka_unit_test(smuggling),
 		cmocka_unit_test(end_of_data_in_pieces),
 		cmocka_unit_test(relay_tricks),
