@@ -136,6 +136,47 @@ numbers(cfg_t *cfg, struct config *c)
 	return true;
 }
 
+static const char *const SENDERS[] = { [CONFIG_SENDER_OFF] = "off", [CONFIG_SENDER_MARK] = "mark",
+	[CONFIG_SENDER_ENFORCE] = "enforce" };
+
+const char *
+config_sender_word(enum config_sender s)
+{
+	return SENDERS[s];
+}
+
+/* sender_authentication, and arc_trusted as one list. */
+static bool
+senders(cfg_t *cfg, struct config *c)
+{
+	const char *word = cfg_getstr(cfg, "sender_authentication");
+	size_t n = 0;
+
+	while (n < sizeof SENDERS / sizeof *SENDERS && strcmp(SENDERS[n], word) != 0)
+		n++;
+	if (n == sizeof SENDERS / sizeof *SENDERS) {
+		cfg_error(cfg, "sender_authentication is \"%s\"; it can be off, mark or enforce", word);
+		return false;
+	}
+	c->sender_authentication = (enum config_sender)n;
+	n = 0;
+	for (unsigned i = 0; i < cfg_size(cfg, "arc_trusted"); i++) {
+		const char *name = cfg_getnstr(cfg, "arc_trusted", i);
+		int more = snprintf(&c->arc_trusted[n], sizeof c->arc_trusted - n, "%s%s", n == 0 ? "" : ",", name);
+
+		if (!config_hostname_ok(slice_z(name))) {
+			cfg_error(cfg, "arc_trusted: \"%s\" is no domain", name);
+			return false;
+		}
+		if (i == CONFIG_TRUSTED || more < 0 || (size_t)more >= sizeof c->arc_trusted - n) {
+			cfg_error(cfg, "arc_trusted has more than %d domains", CONFIG_TRUSTED);
+			return false;
+		}
+		n += (size_t)more;
+	}
+	return true;
+}
+
 static bool
 check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 {
@@ -144,7 +185,7 @@ check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 	    !text(cfg, "run_dir", c->run_dir, sizeof c->run_dir) ||
 	    !text(cfg, "room_dir", c->room_dir, sizeof c->room_dir) ||
 	    !text(cfg, "certificate", c->certificate, sizeof c->certificate) ||
-	    !text(cfg, "key", c->key, sizeof c->key) || !numbers(cfg, c))
+	    !text(cfg, "key", c->key, sizeof c->key) || !numbers(cfg, c) || !senders(cfg, c))
 		return false;
 	if (strlen(c->run_dir) > 90) /* the path of a local socket ends at 107 bytes */
 		return complain(errors, path, "run_dir is over 90 bytes long", c->run_dir);
@@ -174,6 +215,8 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_INT("connections", 10000, CFGF_NONE),
 		CFG_INT("connections_per_address", 50, CFGF_NONE),
 		CFG_INT("sessions_per_user", (long)LIMIT_SESSIONS_PER_USER, CFGF_NONE),
+		CFG_STR("sender_authentication", "enforce", CFGF_NONE),
+		CFG_STR_LIST("arc_trusted", "{}", CFGF_NONE),
 		CFG_SEC("listen", listen_opts, CFGF_MULTI | CFGF_TITLE), CFG_END() };
 	static struct config c;
 	cfg_t *cfg = cfg_init(opts, CFGF_NONE);

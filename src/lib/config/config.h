@@ -10,12 +10,16 @@
 #include "lib/base/buf.h"
 
 #define CONFIG_LISTENERS 32
+#define CONFIG_TRUSTED 64
 
 struct config_listener {
 	char name[32];	  /* smtp, submission, submissions, imap, imaps */
 	char address[64]; /* literal IPv4 or IPv6 address */
 	uint16_t port;
 };
+
+/* What is done with mail whose sender's domain disowns it. */
+enum config_sender { CONFIG_SENDER_OFF, CONFIG_SENDER_MARK, CONFIG_SENDER_ENFORCE };
 
 struct config {
 	char hostname[256];
@@ -25,6 +29,8 @@ struct config {
 	uint32_t user_range;   /* how many accounts there are uids for */
 	uint64_t message_size; /* bytes */
 	uint32_t connections, connections_per_address, sessions_per_user;
+	enum config_sender sender_authentication;
+	char arc_trusted[4096]; /* domains whose ARC seals are believed, a comma between */
 	struct config_listener listeners[CONFIG_LISTENERS];
 	size_t n_listeners;
 };
@@ -35,3 +41,5 @@ struct config {
 /* Is this a host name that can stand in a greeting and a Message-ID (letters, digits, hyphens, at
  * least one dot, RFC 1123 2.1)? */
 bool config_hostname_ok(struct slice name);
+/* "off", "mark", "enforce": as in the file. A literal. */
+const char *config_sender_word(enum config_sender s);

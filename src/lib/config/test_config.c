@@ -44,6 +44,13 @@ a_good_file(void **state)
 	assert_string_equal(c.listeners[2].name, "imaps");
 	assert_int_equal(c.listeners[2].port, 993);
 	assert_int_equal(c.uid_base, 200000);
+	assert_int_equal(c.sender_authentication, CONFIG_SENDER_ENFORCE);
+	assert_string_equal(c.arc_trusted, "");
+	assert_true(read_text("hostname = mail.example.org\nsender_authentication = mark\n"
+			      "arc_trusted = {lists.example.org, forward.example}\nlisten smtp { port = 25 }\n",
+	    &c, &errors));
+	assert_string_equal(config_sender_word(c.sender_authentication), "mark");
+	assert_string_equal(c.arc_trusted, "lists.example.org,forward.example");
 }
 
 static void
@@ -61,6 +68,10 @@ bad_files_say_what_and_where(void **state)
 		{ "hostname = mail.example.org\ncolour = blue\n", ":2: " },
 		{ "hostname = mail.example.org\nmessage_size = 5\nlisten smtp { port = 25 }\n",
 		    "message_size is 5" },
+		{ "hostname = mail.example.org\nsender_authentication = yes\nlisten smtp { port = 25 }\n",
+		    "off, mark or enforce" },
+		{ "hostname = mail.example.org\narc_trusted = {\"a b\"}\nlisten smtp { port = 25 }\n",
+		    "is no domain" },
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

@@ -103,8 +103,10 @@ smtp_content_begin(struct smtp_session *s, bool chunked)
 			smtp_data_start(&c->frame, s->conf->max_size);
 		c->fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 		s->txn.content = c;
-		if (c->fd >= 0 && write_received(c))
+		if (c->fd >= 0 && write_received(c)) {
+			c->trace = c->pending.n;
 			return true;
+		}
 	}
 	smtp_refuse(s, "data", S(""), 452, "4.3.1", "try later");
 	txn_reset(s);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The content of one message under way, from DATA or BDAT: one object, whichever verb fills it.
  *
- *   data.c, bdat.c --pieces--> content.c (a memfd behind our Received field) --whole--> handover.c
+ *   data.c, bdat.c --pieces--> content.c (a memfd behind our Received field) --whole--> handover.c, judged.c
  *
  * It lives in the transaction's arena and ends with the transaction, through txn_reset(). */
 #pragma once
@@ -13,6 +13,7 @@ struct content {
 	struct smtp_data frame;
 	int fd;
 	uint64_t size;	    /* of the file */
+	uint64_t trace;	    /* of it, our own fields on top */
 	uint64_t begun_ms;  /* clock_mono_ms() of the 354, or of the first BDAT */
 	uint64_t got;	    /* bytes from the client */
 	bool loop;	    /* a Delivered-To names one of the recipients */
@@ -32,3 +33,6 @@ bool smtp_content_seal(struct content *c);
 /* The content is whole: what it calls for by itself, then responsibility passes to queue. One reply in
  * every case; the transaction is over. */
 void smtp_hand_over(struct smtp_session *s);
+/* Asks scan about the sealed content. True: go on with it, changed as scan wants it; v says what scan
+ * wants beyond that. False: the reply was given. */
+bool smtp_judged(struct smtp_session *s, struct content *c, struct smtp_scan_judge_answer *v);

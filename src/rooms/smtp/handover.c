@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A whole message: what its content calls for by itself, then responsibility passes to queue, whose
- * answer, which is durable, becomes the 250. */
+ * A whole message: what its content calls for by itself and what scan says, then responsibility passes
+ * to queue, whose answer, which is durable, becomes the 250. */
 #include "lib/clock/clock.h"
 #include "rooms/smtp/content.h"
 
@@ -54,13 +54,15 @@ accepted(struct smtp_session *s, const struct content *c)
 
 /* Responsibility passes here. */
 static void
-queue_it(struct smtp_session *s, struct content *c)
+queue_it(struct smtp_session *s, struct content *c, const struct smtp_scan_judge_answer *v)
 {
 	struct smtp_queue_accept in = { .queue_id = slice_z(s->txn.queue_id),
 		.session = s->peer.session,
 		.sender = s->txn.sender,
 		.account = s->account_id,
 		.body_8bit = s->txn.body_8bit,
+		.folder = v->folder,
+		.held = v->action == SMTP_SCAN_ACTION_HOLD ? v->why : S(""),
 		.size = c->size,
 		.received_us = clock_wall_us(),
 		.rcpts = s->txn.rcpts,
@@ -80,16 +82,30 @@ queue_it(struct smtp_session *s, struct content *c)
 		smtp_refuse(s, "data", S(""), 554, "5.6.0", "the message was refused");
 }
 
+/* Sealed, judged where it is to be, and given to queue. One reply on every path. */
+static void
+pass_on(struct smtp_session *s, struct content *c)
+{
+	struct smtp_scan_judge_answer v = { .action = SMTP_SCAN_ACTION_ACCEPT };
+
+	if (!smtp_content_seal(c)) {
+		smtp_refuse(s, "data", S(""), 452, "4.3.1", "no room now, try later");
+		return;
+	}
+	if (s->conf->scan && !smtp_judged(s, c, &v))
+		return;
+	if (v.action == SMTP_SCAN_ACTION_DISCARD)
+		accepted(s, c);
+	else
+		queue_it(s, c, &v);
+}
+
 void
 smtp_hand_over(struct smtp_session *s)
 {
 	struct content *c = s->txn.content;
 
-	if (!refused(s, c)) {
-		if (smtp_content_seal(c))
-			queue_it(s, c);
-		else
-			smtp_refuse(s, "data", S(""), 452, "4.3.1", "no room now, try later");
-	}
+	if (!refused(s, c))
+		pass_on(s, c);
 	txn_reset(s);
 }

@@ -2,7 +2,7 @@
  * smtp: SMTP conversations. Instance mx talks to strangers, submission to accounts. Holds sockets and
  * messages under way; opens no file, resolves no name, and knows no password but the one being tried.
  *
- * From warden: the peers "door" (any number), "auth" and "queue". */
+ * From warden: the peers "door" (any number), "auth", "queue" and "scan". */
 #include <sys/syscall.h>
 
 #include "rooms/smtp/room.h"
@@ -21,9 +21,10 @@ main(void)
 	struct smtp_config conf = { .hostname = proc_setting(p, "hostname"),
 		.submission = slice_eq(slice_z(proc_instance(p)), S("submission")),
 		.starttls = true,
+		.scan = proc_number(p, "scan", 0, 1) != 0,
 		.max_size = proc_number(p, "message_size", 1024, UINT32_MAX) };
 	struct proc_walls walls = { .own = own_calls, .threads = true, .max_files = 65536,
-		.max_file_size = conf.max_size + 2 * LIMIT_STREAM_IN };
+		.max_file_size = conf.max_size + 2 * LIMIT_STREAM_IN + LIMIT_IPC };
 	struct loop *loop = loop_new();
 
 	smtp_room_init(&room, p, loop, &conf);

@@ -39,6 +39,13 @@ ask_accept(void *ctx, const struct smtp_queue_accept *in, uint64_t deadline_ms, 
 	return smtp_queue_accept(((struct smtp_room *)ctx)->queue, in, deadline_ms, a, out);
 }
 
+static enum ipc_status
+ask_judge(void *ctx, const struct smtp_scan_judge *in, uint64_t deadline_ms, struct arena *a,
+    struct smtp_scan_judge_answer *out)
+{
+	return smtp_scan_judge(((struct smtp_room *)ctx)->scan, in, deadline_ms, a, out);
+}
+
 static void
 tell_event(void *ctx, enum event_kind kind, uint64_t session, struct slice queue_id,
     struct slice account, const struct event_field *fields, size_t n)
@@ -307,6 +314,8 @@ smtp_introduce(void *room, const char *peer, const char *instance, int fd)
 		ipc_client_connect(r->auth, fd);
 	else if (slice_eq(slice_z(peer), S("queue")))
 		ipc_client_connect(r->queue, fd);
+	else if (slice_eq(slice_z(peer), S("scan")))
+		ipc_client_connect(r->scan, fd);
 	else if (slice_eq(slice_z(peer), S("door")))
 		introduce_door(r, instance, fd);
 	else
@@ -320,8 +329,9 @@ smtp_room_init(struct smtp_room *r, struct proc *p, struct loop *l, const struct
 	(void)pthread_mutex_init(&r->lock, NULL);
 	r->auth = ipc_client_new("auth");
 	r->queue = ipc_client_new("queue");
-	r->back = (struct smtp_backend){ ask_rcpt, ask_login, ask_owns, ask_accept, give_to_door,
-		tell_event, r };
+	r->scan = ipc_client_new("scan");
+	r->back = (struct smtp_backend){ ask_rcpt, ask_login, ask_owns, ask_accept, ask_judge,
+		give_to_door, tell_event, r };
 	r->pool = pool_new(l, &conv_ops, SMTP_THREADS, SMTP_STACK);
 }
 

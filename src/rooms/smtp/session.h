@@ -13,6 +13,7 @@
 
 #include "ipc/smtp_auth.h"
 #include "ipc/smtp_queue.h"
+#include "ipc/smtp_scan.h"
 #include "lib/base/ip.h"
 #include "lib/events/events.h"
 #include "lib/parse/smtp/command.h"
@@ -24,6 +25,7 @@ struct smtp_config {
 	struct slice hostname;
 	bool submission; /* needs TLS and a login before MAIL; takes mail for elsewhere from accounts */
 	bool starttls;	 /* TLS can be had */
+	bool scan;	 /* messages are judged, or made ready for sending, by scan */
 	bool relay;	 /* there is a way out: submission takes recipients elsewhere */
 	uint64_t max_size; /* bytes of one message */
 };
@@ -38,7 +40,7 @@ struct smtp_peer {
 
 struct smtp_session;
 
-/* Who answers. The first four have the signature of the generated stubs; deadlines are
+/* Who answers. The first five have the signature of the generated stubs; deadlines are
  * clock_mono_ms(). starttls takes over the client's socket and hands it to door. */
 struct smtp_backend {
 	enum ipc_status (*rcpt)(void *ctx, const struct smtp_auth_rcpt *in, uint64_t deadline_ms,
@@ -49,6 +51,8 @@ struct smtp_backend {
 	    struct arena *a, struct smtp_auth_owns_answer *out);
 	enum ipc_status (*accept)(void *ctx, const struct smtp_queue_accept *in, uint64_t deadline_ms,
 	    struct arena *a, struct smtp_queue_accept_answer *out);
+	enum ipc_status (*judge)(void *ctx, const struct smtp_scan_judge *in, uint64_t deadline_ms,
+	    struct arena *a, struct smtp_scan_judge_answer *out);
 	void (*starttls)(void *ctx, struct smtp_session *s, int fd);
 	void (*event)(void *ctx, enum event_kind kind, uint64_t session, struct slice queue_id,
 	    struct slice account, const struct event_field *fields, size_t n);
@@ -108,6 +112,7 @@ void smtp_session_end(struct smtp_session *s);
 #define SMTP_WRITE_MS 20000u	   /* a client that does not read its replies holds a thread */
 #define SMTP_ASK_MS 5000u	   /* answers of auth */
 #define SMTP_ACCEPT_MS 60000u	   /* the answer of queue */
+#define SMTP_SCAN_MS 60000u	   /* the answer of scan, which may have to wait for the DNS */
 #define SMTP_LOGIN_MS 60000u	   /* one answer of AUTH */
 #define SMTP_DATA_GRACE_MS 60000u  /* content may be this late ... */
 #define SMTP_DATA_FLOOR 300u	   /* ... and must then come with so many bytes a second */

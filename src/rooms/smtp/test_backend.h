@@ -20,11 +20,13 @@ struct world {
 	struct buf out;	  /* what the client got */
 	/* what the queue got */
 	enum smtp_queue_accept_status accept_status;
-	enum ipc_status accept_ipc, auth_ipc;
-	unsigned accepted, logins, rcpts_asked, starttls;
+	enum ipc_status accept_ipc, auth_ipc, scan_ipc;
+	struct smtp_scan_judge_answer verdict; /* what scan says */
+	uint64_t trace;			       /* what it was told */
+	unsigned judged, accepted, logins, rcpts_asked, starttls;
 	struct buf message, sender, rcpts, queue_id;
 	uint32_t account;
-	bool sealed, body_8bit;
+	bool sealed, body_8bit, junk, held;
 	struct buf events; /* names, each followed by a blank */
 };
 
@@ -180,6 +182,8 @@ world_accept(void *ctx, const struct smtp_queue_accept *in, uint64_t deadline_ms
 	room = buf_room(&w->message, (size_t)size);
 	PN_ASSERT(room != NULL && pread(in->fd, room, (size_t)size, 0) == (ssize_t)size);
 	buf_grown(&w->message, (size_t)size);
+	w->junk = slice_eq(in->folder, S("Junk"));
+	w->held = in->held.n > 0;
 	buf_reset(&w->sender);
 	buf_reset(&w->rcpts);
 	buf_reset(&w->queue_id);
@@ -192,6 +196,22 @@ world_accept(void *ctx, const struct smtp_queue_accept *in, uint64_t deadline_ms
 			(buf_byte(&w->rcpts, '|') && buf_add(&w->rcpts, in->rcpts[i].sender))) &&
 		    buf_byte(&w->rcpts, '\n'));
 	return IPC_OK;
+}
+
+static enum ipc_status
+world_judge(void *ctx, const struct smtp_scan_judge *in, uint64_t deadline_ms, struct arena *a,
+    struct smtp_scan_judge_answer *out)
+{
+	struct world *w = ctx;
+	uint64_t size;
+
+	(void)deadline_ms;
+	(void)a;
+	PN_ASSERT(ipc_sealed_memfd(in->fd, LIMIT_MESSAGE * 2, &size) && size == in->size && in->trace < size);
+	w->judged++;
+	w->trace = in->trace;
+	*out = w->verdict;
+	return w->scan_ipc;
 }
 
 static void
@@ -224,8 +244,9 @@ world_init(struct world *w, bool submission)
 {
 	*w = (struct world){ .conf = { .hostname = S("mx.example.test"), .submission = submission,
 				 .starttls = true, .max_size = 1000000 },
-		.back = { world_rcpt, world_login, world_owns, world_accept, world_starttls, world_event,
-		    w } };
+		.back = { .rcpt = world_rcpt, .login = world_login, .owns = world_owns,
+		    .accept = world_accept, .judge = world_judge, .starttls = world_starttls,
+		    .event = world_event, .ctx = w } };
 	buf_init(&w->out, 10000000);
 	buf_init(&w->message, LIMIT_MESSAGE * 2);
 	buf_init(&w->sender, 1000);

@@ -49,7 +49,7 @@ said(const struct buf *b, const char *what)
 	return slice_find(buf_slice(b), slice_z(what)) != SLICE_NONE;
 }
 
-static void
+[[maybe_unused]] static void
 repeat(struct buf *b, const char *line, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

@@ -20,6 +20,7 @@ static const struct room_kind KINDS[] = {
 	{ "keys", "", 2, NULL, "key" },
 	{ "auth", "", 3, "auth", "" },
 	{ "queue", "", 4, "queue", "" },
+	{ "scan", "", 10, NULL, "" },
 	{ "smtp", "mx", 5, NULL, "" },
 	{ "smtp", "submission", 6, NULL, "" },
 	{ "lobby", "", 7, NULL, "" },

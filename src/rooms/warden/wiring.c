@@ -21,6 +21,11 @@ static const struct {
 	{ "lobby", "", "auth", "" },
 	{ "smtp", "mx", "queue", "" },
 	{ "smtp", "submission", "queue", "" },
+	{ "smtp", "mx", "scan", "" },
+	{ "smtp", "submission", "scan", "" },
+	{ "scan", "", "keys", "" },
+	{ "scan", "", "auth", "" },
+	{ "scan", "", "dns", "" },
 };
 
 bool

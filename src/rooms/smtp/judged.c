@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT
+ * Between the end of data and the queue: scan judges the message, and says what is to be changed in
+ * it. No answer of scan is never an acceptance. The changes are applied here, into a new sealed
+ * memfd, so that nobody else ever writes into a message. */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "lib/clock/clock.h"
+#include "rooms/smtp/content.h"
+
+#define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+/* Do the edits stand in order inside the message, and does the result fit? scan may be taken over. */
+static bool
+edits_ok(const struct smtp_scan_judge_answer *v, uint64_t size, uint64_t most)
+{
+	uint64_t at = 0, added = 0;
+
+	for (size_t i = 0; i < v->n_edits; i++) {
+		const struct smtp_scan_edit *e = &v->edits[i];
+
+		if (e->at < at || e->at > size || e->remove > size - e->at)
+			return false;
+		at = e->at + e->remove;
+		added += e->insert.n;
+	}
+	return size + added <= most;
+}
+
+static bool
+write_all(int fd, struct slice s)
+{
+	while (s.n > 0) {
+		ssize_t n = write(fd, s.p, s.n);
+
+		if (n <= 0)
+			return false;
+		s = slice_from(s, (size_t)n);
+	}
+	return true;
+}
+
+/* The message with its edits, into fd. */
+static bool
+write_edited(int fd, struct slice from, const struct smtp_scan_judge_answer *v, uint64_t *size)
+{
+	size_t at = 0;
+
+	*size = from.n;
+	for (size_t i = 0; i < v->n_edits; i++) {
+		const struct smtp_scan_edit *e = &v->edits[i];
+
+		if (!write_all(fd, slice_sub(from, at, (size_t)e->at - at)) || !write_all(fd, e->insert))
+			return false;
+		at = (size_t)(e->at + e->remove);
+		*size += e->insert.n;
+		*size -= e->remove;
+	}
+	return write_all(fd, slice_from(from, at)) && fcntl(fd, F_ADD_SEALS, SEALS) == 0;
+}
+
+/* Replaces *fd by the message with its edits. False, with *fd as it was, when there is no room. */
+static bool
+edit(int *fd, uint64_t *size, const struct smtp_scan_judge_answer *v)
+{
+	own(fd_t) made = -1;
+	uint64_t length;
+	void *p;
+	bool ok;
+
+	if (v->n_edits == 0)
+		return true;
+	made = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	p = mmap(NULL, (size_t)*size, PROT_READ, MAP_SHARED, *fd, 0);
+	if (p == MAP_FAILED)
+		return false;
+	ok = made >= 0 && write_edited(made, slice_of(p, (size_t)*size), v, &length);
+	(void)munmap(p, (size_t)*size);
+	if (!ok)
+		return false;
+	(void)close(*fd);
+	*fd = fd_take(&made);
+	*size = length;
+	return true;
+}
+
+static bool
+ask(struct smtp_session *s, const struct content *c, struct smtp_scan_judge_answer *v)
+{
+	struct smtp_scan_judge in = { .queue_id = slice_z(s->txn.queue_id),
+		.session = s->peer.session,
+		.peer_ip = slice_of(s->peer.ip.b, s->peer.ip.n),
+		.helo = slice_head(buf_slice(&s->helo), 255),
+		.sender = s->txn.sender,
+		.account = s->account_id,
+		.login = buf_slice(&s->account),
+		.tls = s->peer.tls,
+		.size = c->size,
+		.trace = c->trace,
+		.received_us = clock_wall_us(),
+		.rcpts = ARENA_ARRAY(s->txn.arena, s->txn.n_rcpts, struct smtp_scan_rcpt),
+		.n_rcpts = s->txn.n_rcpts,
+		.fd = c->fd };
+
+	if (in.rcpts == NULL)
+		return false;
+	for (size_t i = 0; i < in.n_rcpts; i++) {
+		in.rcpts[i].address = s->txn.rcpts[i].address;
+		in.rcpts[i].account = s->txn.rcpts[i].account;
+		in.rcpts[i].original = s->txn.rcpts[i].original;
+	}
+	return s->back->judge(s->back->ctx, &in, clock_mono_ms() + SMTP_SCAN_MS, s->txn.arena, v) == IPC_OK;
+}
+
+/* The header From belongs to the account that writes (U-012). */
+static bool
+author_permitted(struct smtp_session *s, struct slice from)
+{
+	struct smtp_auth_address one = { .address = from };
+	struct smtp_auth_owns in = { .account = s->account_id, .addresses = &one, .n_addresses = 1 };
+	struct smtp_auth_owns_answer out;
+
+	if (!s->conf->submission || slice_ieq(from, buf_slice(&s->account)))
+		return true;
+	if (from.n > 0 && s->back->owns(s->back->ctx, &in, clock_mono_ms() + SMTP_ASK_MS, s->txn.arena, &out) != IPC_OK) {
+		smtp_refuse(s, "data", from, 451, "4.3.0", "try later");
+		return false;
+	}
+	if (from.n == 0 || !out.owns) {
+		smtp_refuse(s, "data", from, 550, "5.7.1", "From is not an address of this account");
+		return false;
+	}
+	return true;
+}
+
+/* What scan said, as a reply. Its words may hold a stranger's bytes. */
+static void
+refuse(struct smtp_session *s, const struct smtp_scan_judge_answer *v)
+{
+	own(buf_t) enhanced = { .max = 17 };
+	own(buf_t) text = { .max = 512 };
+	bool defer = v->action == SMTP_SCAN_ACTION_DEFER;
+	unsigned least = defer ? 400 : 500, code = v->code;
+
+	if (code < least || code > least + 99)
+		code = defer ? 451 : 550;
+	(void)buf_printable(&enhanced, v->enhanced, 16);
+	(void)buf_byte(&enhanced, 0);
+	(void)buf_printable(&text, v->text, 400);
+	(void)buf_byte(&text, 0);
+	smtp_refuse(s, "data", S(""), code, v->enhanced.n > 0 ? (const char *)enhanced.p : defer ? "4.7.1" : "5.7.1",
+	    v->text.n > 0 ? (const char *)text.p : "refused");
+}
+
+bool
+smtp_judged(struct smtp_session *s, struct content *c, struct smtp_scan_judge_answer *v)
+{
+	if (!ask(s, c, v)) {
+		smtp_refuse(s, "data", S(""), 451, "4.3.0", "try later");
+		return false;
+	}
+	if (v->action == SMTP_SCAN_ACTION_REJECT || v->action == SMTP_SCAN_ACTION_DEFER) {
+		refuse(s, v);
+		return false;
+	}
+	if (!author_permitted(s, v->from))
+		return false;
+	if (!edits_ok(v, c->size, UINT32_MAX) || !edit(&c->fd, &c->size, v)) {
+		smtp_refuse(s, "data", S(""), 452, "4.3.1", "no room now, try later");
+		return false;
+	}
+	return true;
+}
