@@ -6,7 +6,7 @@
  *
  * Why a WAL that was left behind is moved into the database at opening: after a failed flush the page
  * cache may show what the disk does not hold. Writing it to the other file, and syncing that, makes
- * it true. */
+ * it true. db_rest() leaves an empty WAL behind, so waking up has nothing to move. */
 #include "lib/store/db.h"
 
 #include <errno.h>
@@ -154,8 +154,9 @@ checkpoint(struct db *d, int how)
 }
 
 static enum store_err
-settings(struct db *d, const struct db_options *o)
+settings(struct db *d)
 {
+	const struct db_options *o = &d->o;
 	int now;
 
 	(void)sqlite3_extended_result_codes(d->sql, 1);
@@ -193,8 +194,9 @@ find_wal(struct db *d)
 }
 
 static enum store_err
-migrate(struct db *d, const struct db_options *o)
+migrate(struct db *d)
 {
+	const struct db_options *o = &d->o;
 	uint64_t at = 0;
 	enum store_err e;
 
@@ -222,25 +224,38 @@ migrate(struct db *d, const struct db_options *o)
 	return STORE_OK;
 }
 
+/* Opens the file and reads it for the first time. On failure there is no d->sql. */
 static enum store_err
-set_up(struct db *d, const struct db_options *o)
+enter(struct db *d)
 {
-	enum store_err e = settings(d, o);
+	int rc = sqlite3_open_v2(d->o.path, &d->sql,
+	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+	enum store_err e = rc == SQLITE_OK ? settings(d) : code_err(d, rc);
 
 	if (e == STORE_OK)
 		e = find_wal(d);
+	if (e == STORE_OK) {
+		(void)sqlite3_wal_hook(d->sql, on_wal, d);
+		return STORE_OK;
+	}
+	(void)sqlite3_close(d->sql);
+	d->sql = NULL;
+	return e;
+}
+
+static enum store_err
+set_up(struct db *d)
+{
+	enum store_err e = enter(d);
+
 	if (e == STORE_OK)
 		e = checkpoint(d, SQLITE_CHECKPOINT_TRUNCATE);
-	if (e != STORE_OK)
-		return e;
-	(void)sqlite3_wal_hook(d->sql, on_wal, d);
-	d->checkpoint_pages = o->checkpoint_pages;
-	e = migrate(d, o);
+	if (e == STORE_OK)
+		e = migrate(d);
 	if (e == STORE_OK)
 		e = checkpoint(d, SQLITE_CHECKPOINT_TRUNCATE);
 	if (e == STORE_OK)
-		e = pragma(d, "synchronous", o->durable ? 2 : 1);
-	d->durable = o->durable;
+		e = pragma(d, "synchronous", d->o.durable ? 2 : 1);
 	/* The first sync of a fresh WAL syncs the folder too: both names are on the disk then. */
 	return e == STORE_OK ? db_sync(d) : e;
 }
@@ -250,19 +265,25 @@ db_open(struct db *d, const struct db_options *o)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	enum store_err e = make_private(o->path);
-	int rc;
 
 	PN_ASSERT(o->sqls <= DB_STATEMENTS);
-	*d = (struct db){ .text = o->sql, .texts = o->sqls };
+	*d = (struct db){ .o = *o };
 	if (e != STORE_OK)
 		return e;
 	(void)pthread_once(&once, configure_once);
-	rc = sqlite3_open_v2(o->path, &d->sql,
-	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
-	e = rc == SQLITE_OK ? set_up(d, o) : code_err(d, rc);
+	e = set_up(d);
 	if (e != STORE_OK)
 		db_close(d);
 	return e;
+}
+
+static void
+drop_statements(struct db *d)
+{
+	for (size_t i = 0; i < sizeof d->kept / sizeof *d->kept; i++) {
+		(void)sqlite3_finalize(d->kept[i]);
+		d->kept[i] = NULL;
+	}
 }
 
 void
@@ -271,13 +292,41 @@ db_close(struct db *d)
 	if (d->sql == NULL)
 		return;
 	db_rollback(d);
-	for (size_t i = 0; i < DB_STATEMENTS + 2; i++)
-		(void)sqlite3_finalize(d->kept[i]);
+	drop_statements(d);
 	/* A broken file is left as it is: a checkpoint from doubtful pages must not happen. */
 	if (d->broken)
 		(void)sqlite3_db_config(d->sql, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	(void)sqlite3_close(d->sql);
 	*d = (struct db){ .broken = d->broken };
+}
+
+void
+db_rest(struct db *d)
+{
+	int keep = 1;
+
+	if (d->sql == NULL || d->open_tx || d->broken)
+		return;
+	drop_statements(d);
+	if (checkpoint(d, SQLITE_CHECKPOINT_TRUNCATE) != STORE_OK || d->flushed != d->commits)
+		return;
+	/* both names stay, so that waking up writes nothing */
+	(void)sqlite3_file_control(d->sql, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+	(void)sqlite3_db_config(d->sql, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	(void)sqlite3_close(d->sql);
+	d->sql = NULL;
+	d->wal = NULL;
+}
+
+/* Begins anew with an empty sticky error, and opens again what rests. */
+static void
+wake(struct db *d)
+{
+	d->err = d->broken ? STORE_IO : STORE_OK;
+	if (d->sql != NULL || d->err != STORE_OK)
+		return;
+	if (db_fail(d, enter(d)) == STORE_OK)
+		(void)pragma(d, "synchronous", d->o.durable ? 2 : 1);
 }
 
 enum store_err
@@ -292,7 +341,7 @@ enum store_err
 db_begin(struct db *d)
 {
 	PN_ASSERT(!d->open_tx);
-	d->err = d->broken ? STORE_IO : STORE_OK;
+	wake(d);
 	d->open_tx = true;
 	return db_run(d, db_stmt(d, DB_BEGIN));
 }
@@ -304,7 +353,7 @@ db_rollback(struct db *d)
 		return;
 	d->open_tx = false;
 	/* SQLite has ended the transaction by itself after some errors. */
-	if (sqlite3_get_autocommit(d->sql) == 0)
+	if (d->sql != NULL && sqlite3_get_autocommit(d->sql) == 0)
 		(void)sqlite3_exec(d->sql, "ROLLBACK", NULL, NULL, NULL);
 	d->err = STORE_OK;
 }
@@ -323,7 +372,7 @@ db_commit(struct db *d)
 	d->open_tx = false;
 	if (d->durable)
 		d->flushed = d->commits;
-	if (d->checkpoint_pages > 0 && d->wal_pages >= d->checkpoint_pages)
+	if (d->o.checkpoint_pages > 0 && d->wal_pages >= d->o.checkpoint_pages)
 		(void)checkpoint(d, SQLITE_CHECKPOINT_PASSIVE);
 	return STORE_OK;
 }
@@ -369,10 +418,10 @@ db_stmt(struct db *d, unsigned n)
 		(void)db_fail(d, STORE_IO);
 	if (d->err != STORE_OK)
 		return NULL;
-	PN_ASSERT(n < d->texts || n == DB_BEGIN || n == DB_COMMIT);
+	PN_ASSERT(n < d->o.sqls || n == DB_BEGIN || n == DB_COMMIT);
 	s = d->kept[n];
 	if (s == NULL) {
-		int rc = sqlite3_prepare_v3(d->sql, n < DB_STATEMENTS ? d->text[n] :
+		int rc = sqlite3_prepare_v3(d->sql, n < DB_STATEMENTS ? d->o.sql[n] :
 		    own_text[n - DB_STATEMENTS], -1, SQLITE_PREPARE_PERSISTENT, &s, NULL);
 
 		/* SQLITE_ERROR: the text does not fit the schema, which is then not ours. */
@@ -494,21 +543,8 @@ enum store_err
 db_read(struct db *d)
 {
 	if (!d->open_tx)
-		d->err = d->broken ? STORE_IO : STORE_OK;
+		wake(d);
 	return d->err;
-}
-
-void
-db_relax(struct db *d)
-{
-	if (d->sql == NULL || d->open_tx)
-		return;
-	/* the texts are at hand: each is prepared again when it is needed, in some 20 us */
-	for (size_t i = 0; i < sizeof d->kept / sizeof *d->kept; i++) {
-		(void)sqlite3_finalize(d->kept[i]);
-		d->kept[i] = NULL;
-	}
-	(void)sqlite3_db_release_memory(d->sql);
 }
 
 enum store_err

@@ -28,7 +28,7 @@ struct db_step {
 };
 
 struct db_options {
-	const char *path;		/* kept by no one after db_open() */
+	const char *path;		/* has to last until the last db_rest() */
 	const char *const *sql;		/* statement texts; index = number for db_stmt() */
 	size_t sqls;
 	const struct db_step *steps;
@@ -41,16 +41,15 @@ struct db_options {
 };
 
 struct db {
-	sqlite3 *sql;
+	sqlite3 *sql;			/* NULL while it rests */
 	sqlite3_file *wal;		/* borrowed from SQLite, valid while sql is open */
 	sqlite3_stmt *kept[DB_STATEMENTS + 2];
-	const char *const *text;
-	size_t texts;
+	struct db_options o;		/* as it was opened */
 	enum store_err err;		/* sticky inside a transaction */
 	bool broken;			/* a flush failed: sticky for ever */
 	bool open_tx;
 	bool durable;
-	int wal_pages, checkpoint_pages;
+	int wal_pages;
 	uint64_t commits;		/* transactions that wrote something */
 	uint64_t flushed;		/* of these, known to be on the disk */
 };
@@ -100,7 +99,9 @@ enum store_err db_number(struct db *d, sqlite3_stmt *s, uint64_t *out);
 /* Rows changed by the last db_run(). */
 size_t db_changed(const struct db *d);
 
-/* Drops caches: what an idle process need not hold. */
-void db_relax(struct db *d);
+/* Moves the WAL into the file and closes it until the next db_begin() or db_read(), which open it again
+ * (about 0.2 ms) or fail like any reading: what an idle process need not hold. Whoever calls db_sync()
+ * elsewhere must not do so meanwhile. Stays open where the WAL could not be emptied. */
+void db_rest(struct db *d);
 /* Reads every page and checks it: STORE_OK or STORE_DAMAGED. Slow: for `check` and tests. */
 enum store_err db_verify(struct db *d);

@@ -113,12 +113,6 @@ ledger_flush(struct ledger *l)
 	return db_flush(&l->db);
 }
 
-void
-ledger_relax(struct ledger *l)
-{
-	db_relax(&l->db);
-}
-
 enum store_err
 ledger_add(struct ledger *l, const struct ledger_event *e, size_t n, uint64_t *last)
 {

@@ -50,4 +50,3 @@ uint64_t ledger_last(const struct ledger *l);
 /* Deletes events older than before (us), at most max rows; *deleted may be NULL. Call it until it
  * deletes fewer than max: each call is short. */
 enum store_err ledger_retire(struct ledger *l, uint64_t before, size_t max, size_t *deleted);
-void ledger_relax(struct ledger *l);

@@ -62,7 +62,7 @@ check_account(struct mailbox *m, uint64_t account, uint64_t now)
 enum store_err
 mailbox_open(const char *path, uint64_t account, uint64_t now, struct mailbox **out)
 {
-	const struct db_options o = { .path = path, .sql = mailbox_sql, .sqls = M_STATEMENTS,
+	struct db_options o = { .sql = mailbox_sql, .sqls = M_STATEMENTS,
 		.steps = mailbox_steps, .nsteps = mailbox_nsteps, .page_size = 4096,
 		.cache_kib = 2048, .checkpoint_pages = 1024, .secure_delete = true };
 	struct mailbox *m = calloc(1, sizeof *m);
@@ -70,6 +70,8 @@ mailbox_open(const char *path, uint64_t account, uint64_t now, struct mailbox **
 
 	if (m == NULL)
 		return STORE_FULL;
+	PN_ASSERT(snprintf(m->path, sizeof m->path, "%s", path) < (int)sizeof m->path);
+	o.path = m->path;
 	e = db_open(&m->db, &o);
 	if (e == STORE_OK)
 		e = check_account(m, account, now);
@@ -115,10 +117,12 @@ mailbox_close(struct mailbox **mp)
 void
 mailbox_relax(struct mailbox *m)
 {
+	(void)pthread_mutex_lock(&m->flushing);
 	(void)pthread_mutex_lock(&m->lock);
 	drop_tools(m);
-	db_relax(&m->db);
+	db_rest(&m->db);
 	(void)pthread_mutex_unlock(&m->lock);
+	(void)pthread_mutex_unlock(&m->flushing);
 }
 
 /* Waits until transaction seq is on the disk. Who comes while a flush is under way waits for it, and

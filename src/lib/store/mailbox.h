@@ -60,7 +60,8 @@ enum store_err mailbox_open(const char *path, uint64_t account, uint64_t now,
     struct mailbox **out);
 /* Flushes and closes; accepts NULL; *m becomes NULL. No other thread may be inside. */
 void mailbox_close(struct mailbox **m);
-/* Drops caches and compressor state: for a mailbox whose sessions are all parked. */
+/* Drops caches and compressor state, and closes the file until it is used again: for a mailbox whose
+ * sessions are all parked. May be called at any time, from any thread. */
 void mailbox_relax(struct mailbox *m);
 /* All deliveries made before the call are on the disk when it returns STORE_OK. */
 enum store_err mailbox_flush(struct mailbox *m);

@@ -23,6 +23,7 @@ struct mailbox {
 	ZSTD_DCtx *unpack;
 	uint8_t *scratch;
 	size_t scratch_cap;
+	char path[256];
 };
 
 /* Numbers of the statements; the texts stand in mailbox_sql.c. */

@@ -532,9 +532,3 @@ spool_floor(struct spool *s, uint64_t *out)
 		*out = s->floor = found;
 	return e;
 }
-
-void
-spool_relax(struct spool *s)
-{
-	db_relax(&s->db);
-}

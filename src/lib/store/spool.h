@@ -117,5 +117,3 @@ enum store_err spool_count(struct spool *s, struct spool_counts *out);
 /* The smallest delivery id that may still be delivered; with nothing open, the next one to be given.
  * Only outside a batch. */
 enum store_err spool_floor(struct spool *s, uint64_t *out);
-/* Drops caches of an idle spool. */
-void spool_relax(struct spool *s);

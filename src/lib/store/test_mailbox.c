@@ -419,13 +419,57 @@ threads_share_flushes(void **state)
 	mailbox_close(&m);
 }
 
+/* A resting mailbox holds no file open, owes the disk nothing, and wakes up as it was. */
+static void
+rests(void **state)
+{
+	struct mailbox *m = open_box();
+	struct mailbox_input in = input(S("Subject: r\r\n\r\nr\r\n"));
+	struct worker w[4];
+	pthread_t t[4];
+	uint64_t opens, syncs;
+	uint32_t uid;
+	bool fresh;
+
+	assert_int_equal(mailbox_deliver(m, 1, 1, INBOX, &in, &uid, &fresh), STORE_OK);
+	mailbox_relax(m);
+	opens = testvfs_count(TESTVFS_OPEN);
+	syncs = testvfs_count(TESTVFS_SYNC);
+	mailbox_relax(m);
+	assert_int_equal(mailbox_flush(m), STORE_OK);
+	assert_int_equal(testvfs_count(TESTVFS_OPEN), opens);
+	assert_true(holds(m, INBOX, uid, in.content));
+	assert_true(testvfs_count(TESTVFS_OPEN) > opens);
+	assert_int_equal(testvfs_count(TESTVFS_SYNC), syncs);
+	mailbox_relax(m);
+	assert_int_equal(append(m, INBOX, in.content, 0), uid + 1);
+	mailbox_relax(m);
+	testvfs_fail((struct testvfs_fault){ .op = TESTVFS_OPEN, .nth = 1, .code = SQLITE_CANTOPEN });
+	assert_int_equal(mailbox_append(m, INBOX, &in, &uid), STORE_IO);
+	assert_int_equal(mailbox_append(m, INBOX, &in, &uid), STORE_OK);
+	assert_int_equal(uid, 3);
+	for (size_t i = 0; i < 4; i++) {
+		w[i] = (struct worker){ .m = m };
+		assert_int_equal(pthread_create(&t[i], NULL, appends, &w[i]), 0);
+	}
+	for (size_t i = 0; i < 200; i++)
+		mailbox_relax(m);
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(t[i], NULL), 0);
+		assert_true(w[i].ok);
+	}
+	assert_int_equal(folder_of(m, INBOX).exists, 203);
+	assert_int_equal(mailbox_verify(m), STORE_OK);
+	mailbox_close(&m);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh_dir, drop_dir)
 		T(folders), T(names), T(contents), T(deliveries), T(flags_and_keywords),
-		T(copies_and_expunge), T(inbox_renamed), T(threads_share_flushes),
+		T(copies_and_expunge), T(inbox_renamed), T(threads_share_flushes), T(rests),
 	};
 
 	testvfs_register();

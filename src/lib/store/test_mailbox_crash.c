@@ -143,6 +143,8 @@ record_work(struct mark *mark, size_t max, uint32_t *sent, uint64_t *box)
 			assert_int_equal(mailbox_flush(m), STORE_OK);
 		else
 			assert_int_equal(mailbox_append(m, *box, &in, &sent[appended++]), STORE_OK);
+		if (rng() % 4 == 0)
+			mailbox_relax(m);
 		f = folder_of(m, INBOX);
 		mark[n++] = (struct mark){ .moment = testvfs_moment(), .delivered = next - 1,
 			.appended = appended, .uidnext = f.uidnext, .modseq = f.highestmodseq };
@@ -255,6 +257,8 @@ scenario(bool *delivered, uint32_t *appended)
 		e = mailbox_flush(m);
 	*delivered = e == STORE_OK;
 	if (e == STORE_OK)
+		mailbox_relax(m);
+	if (e == STORE_OK)
 		e = mailbox_append(m, INBOX, &in, appended);
 	if (e == STORE_OK)
 		e = mailbox_flag(m, INBOX, &one, 1, &f, NULL, NULL);
@@ -270,6 +274,7 @@ every_fault(void **state)
 	static const struct { enum testvfs_op op; int code; } kind[] = {
 		{ TESTVFS_READ, SQLITE_IOERR_READ }, { TESTVFS_WRITE, SQLITE_FULL },
 		{ TESTVFS_WRITE, SQLITE_IOERR_WRITE }, { TESTVFS_SYNC, SQLITE_IOERR_FSYNC },
+		{ TESTVFS_OPEN, SQLITE_CANTOPEN }, { TESTVFS_TRUNCATE, SQLITE_IOERR_TRUNCATE },
 	};
 	size_t failed = 0;
 

@@ -494,6 +494,7 @@ conn_switch(struct conn *c, int returned)
 	c->up_count -= next.b.n - held(&c->up).n; /* counted again on the way to the next room */
 	buf_free(&c->up.b);
 	c->up = next;
+	hold_drop(&c->up, 0); /* mostly nothing came back: no empty buffer for the conn's whole life */
 	c->switching = true;
 	c->room.readable = true; /* an edge may be underway: look once more */
 	return true;

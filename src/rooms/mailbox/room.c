@@ -46,6 +46,7 @@ run(struct pool_conv *pc, enum pool_why why)
 	struct mailbox_conv *c = (struct mailbox_conv *)pc;
 	enum session_next next = session_turn(&c->s, lost(c) ? SESSION_END : why_of(why));
 
+	(void)__atomic_add_fetch(&c->room->turns, 1, __ATOMIC_RELAXED);
 	pc->deadline_ms = session_deadline(&c->s);
 	if (next == SESSION_PARK)
 		return POOL_PARK;
@@ -105,7 +106,7 @@ on_join(void *ctx, struct door_mailbox_join *m)
 		(void)door_mailbox_closed_send(link->ch, &no);
 		return;
 	}
-	a = arena_new("conversation", LIMIT_ARENA_SESSION);
+	a = arena_new("conversation", ARENA_OF(struct mailbox_conv)); /* parked by the thousand */
 	c = ARENA_NEW(a, struct mailbox_conv);
 	PN_ASSERT(c != NULL);
 	*c = (struct mailbox_conv){ .room = r, .link = link, .generation = link->generation,
@@ -229,12 +230,17 @@ mailbox_introduce(void *room, const char *peer, const char *instance, int fd)
 		(void)close(fd);
 }
 
-/* Gives back caches after a quiet while, and offers to end after a long one. */
+/* Closes the store and gives memory back after a quiet while, and offers to end after a long one. */
 static void
 on_quiet(void *arg)
 {
 	struct mailbox_room *r = arg;
-	uint64_t quiet = clock_mono_ms() - r->busy_ms;
+	uint64_t turns = __atomic_load_n(&r->turns, __ATOMIC_RELAXED), quiet;
+
+	if (turns != r->turns_seen)
+		r->busy_ms = clock_mono_ms();
+	r->turns_seen = turns;
+	quiet = clock_mono_ms() - r->busy_ms;
 
 	if (quiet >= MAILBOX_REST_MS && !r->rested) {
 		mailbox_relax(r->store);

@@ -17,7 +17,7 @@
 #define MAILBOX_STACK ((size_t)262144)
 #define MAILBOX_BATCH 64u	      /* deliveries that share one flush (count) */
 #define MAILBOX_GATHER_MS 40u	      /* so long deliveries wait for others while nobody listens */
-#define MAILBOX_REST_MS 5000u	      /* without work so long: caches are given back */
+#define MAILBOX_REST_MS 5000u	      /* without work so long: the store's file is closed */
 #define MAILBOX_LEAVE_MS 60000u	      /* without sessions and work so long: the room may end */
 
 struct mailbox_room;
@@ -60,6 +60,7 @@ struct mailbox_room {
 	struct mailbox_conv *first; /* changed by the loop's thread alone */
 	bool stopping, rested;	    /* of the loop's thread */
 	uint64_t busy_ms;	    /* when there was work last */
+	uint64_t turns, turns_seen; /* of conversations: counted by their threads; at the last look */
 	/* deliveries; of the loop's thread */
 	struct ipc_channel *queue;
 	struct loop_watch *queue_watch;
