@@ -80,6 +80,7 @@ int cmd_domain_add(struct cli *c);
 int cmd_domain_list(struct cli *c);
 int cmd_domain_delete(struct cli *c);
 int cmd_domain_dns(struct cli *c);
+int cmd_dns_query(struct cli *c);
 int cmd_queue_list(struct cli *c);
 int cmd_queue_show(struct cli *c);
 int cmd_log(struct cli *c);

@@ -28,6 +28,7 @@ const struct command commands[] = {
 	{ "domain", "list", "", "all domains", "", cmd_domain_list },
 	{ "domain", "delete", "DOMAIN", "no longer receive mail for a domain", "", cmd_domain_delete },
 	{ "domain", "dns", "DOMAIN [--ip ADDRESS]...", "the DNS records to publish", "--ip", cmd_domain_dns },
+	{ "dns", "query", "NAME [TYPE]", "what the server's own resolver says: records, TTL, DNSSEC", "", cmd_dns_query },
 	{ "queue", "list", "", "messages that are on their way", "", cmd_queue_list },
 	{ "queue", "show", "ID", "one message and its recipients", "", cmd_queue_show },
 	{ "log", "", "[--follow] [--since DURATION] [--session ID] [--account ADDRESS] [--kind NAME] [--last N]",

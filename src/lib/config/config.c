@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/base/chars.h"
+#include "lib/base/ip.h"
 #include "lib/base/limits.h"
 
 static const char *const LISTENERS[] = { "smtp", "submission", "submissions", "imap", "imaps" };
@@ -177,6 +178,63 @@ senders(cfg_t *cfg, struct config *c)
 	return true;
 }
 
+/* "ADDRESS" or "ADDRESS@PORT", appended to the others. */
+static bool
+dns_server(cfg_t *sec, const char *server, struct config_dns *d)
+{
+	struct slice host = slice_z(server), port = S("53");
+	size_t used = strlen(d->servers);
+	struct ip ip;
+	uint32_t n;
+
+	(void)slice_cut(slice_z(server), '@', &host, &port);
+	if (!ip_parse(host, &ip) || !slice_u32(port, &n) || n == 0 || n > 65535) {
+		cfg_error(sec, "dns: \"%s\" is no ADDRESS or ADDRESS@PORT", server);
+		return false;
+	}
+	(void)snprintf(&d->servers[used], sizeof d->servers - used, "%s%.*s@%u", used > 0 ? " " : "", SFMT(host), n);
+	return true;
+}
+
+/* A file, or a DS or DNSKEY record as it stands in one. */
+static bool
+dns_anchor(cfg_t *sec, const char *anchor, struct config_dns *d)
+{
+	size_t used = strlen(d->anchors), n = strlen(anchor);
+
+	if (anchor[0] == '/' && n < sizeof d->anchor_files[0] && d->n_anchor_files < CONFIG_DNS_ANCHORS) {
+		(void)snprintf(d->anchor_files[d->n_anchor_files++], sizeof d->anchor_files[0], "%s", anchor);
+		return true;
+	}
+	if (anchor[0] == '/' || n == 0 || used + n + 2 > sizeof d->anchors) {
+		cfg_error(sec, "dns: trust_anchor is too long, or there are too many");
+		return false;
+	}
+	(void)snprintf(&d->anchors[used], sizeof d->anchors - used, "%s\n", anchor);
+	return true;
+}
+
+static bool
+dns(cfg_t *sec, struct config_dns *d)
+{
+	uint64_t seconds;
+
+	if (cfg_size(sec, "servers") > CONFIG_DNS_SERVERS) {
+		cfg_error(sec, "dns: more than %d servers", CONFIG_DNS_SERVERS);
+		return false;
+	}
+	for (unsigned i = 0; i < cfg_size(sec, "servers"); i++)
+		if (!dns_server(sec, cfg_getnstr(sec, "servers", i), d))
+			return false;
+	for (unsigned i = 0; i < cfg_size(sec, "trust_anchor"); i++)
+		if (!dns_anchor(sec, cfg_getnstr(sec, "trust_anchor", i), d))
+			return false;
+	if (!number(sec, "timeout", 1, 30, &seconds))
+		return false;
+	d->timeout = (uint32_t)seconds;
+	return true;
+}
+
 static bool
 check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 {
@@ -194,6 +252,8 @@ check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 	for (unsigned i = 0; i < cfg_size(cfg, "listen"); i++)
 		if (!listener(cfg_getnsec(cfg, "listen", i), c))
 			return false;
+	if (!dns(cfg_getsec(cfg, "dns"), &c->dns))
+		return false;
 	if (c->n_listeners == 0)
 		return complain(errors, path, "there is no listener; add one", "listen smtp { ... }");
 	return true;
@@ -204,6 +264,9 @@ config_read(const char *path, struct config *out, struct buf *errors)
 {
 	static cfg_opt_t listen_opts[] = { CFG_STR_LIST("addresses", "{0.0.0.0, ::}", CFGF_NONE),
 		CFG_INT("port", 0, CFGF_NONE), CFG_END() };
+	static cfg_opt_t dns_opts[] = { CFG_STR_LIST("servers", "{}", CFGF_NONE),
+		CFG_STR_LIST("trust_anchor", "{/usr/share/dns/root.key}", CFGF_NONE), CFG_INT("timeout", 5, CFGF_NONE),
+		CFG_END() };
 	static cfg_opt_t opts[] = { CFG_STR("hostname", "", CFGF_NONE),
 		CFG_STR("data_dir", "/var/lib/postern", CFGF_NONE),
 		CFG_STR("run_dir", "/run/postern", CFGF_NONE),
@@ -217,7 +280,7 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_INT("sessions_per_user", (long)LIMIT_SESSIONS_PER_USER, CFGF_NONE),
 		CFG_STR("sender_authentication", "enforce", CFGF_NONE),
 		CFG_STR_LIST("arc_trusted", "{}", CFGF_NONE),
-		CFG_SEC("listen", listen_opts, CFGF_MULTI | CFGF_TITLE), CFG_END() };
+		CFG_SEC("listen", listen_opts, CFGF_MULTI | CFGF_TITLE), CFG_SEC("dns", dns_opts, CFGF_NONE), CFG_END() };
 	static struct config c;
 	cfg_t *cfg = cfg_init(opts, CFGF_NONE);
 	bool ok = false;

@@ -21,6 +21,18 @@ struct config_listener {
 /* What is done with mail whose sender's domain disowns it. */
 enum config_sender { CONFIG_SENDER_OFF, CONFIG_SENDER_MARK, CONFIG_SENDER_ENFORCE };
 
+#define CONFIG_DNS_SERVERS 8
+#define CONFIG_DNS_ANCHORS 8
+
+/* How names are resolved. */
+struct config_dns {
+	char servers[CONFIG_DNS_SERVERS * 64]; /* "ADDRESS@PORT ADDRESS@PORT ..."; "": from the root itself */
+	char anchor_files[CONFIG_DNS_ANCHORS][256];
+	size_t n_anchor_files;
+	char anchors[2048]; /* trust anchors as text, one a line */
+	uint32_t timeout;   /* seconds for one question */
+};
+
 struct config {
 	char hostname[256];
 	char data_dir[256], run_dir[256], room_dir[256];
@@ -33,6 +45,7 @@ struct config {
 	char arc_trusted[4096]; /* domains whose ARC seals are believed, a comma between */
 	struct config_listener listeners[CONFIG_LISTENERS];
 	size_t n_listeners;
+	struct config_dns dns;
 };
 
 /* Reads and checks the file. False with one line per error in *errors ("FILE:LINE: what"); *out is

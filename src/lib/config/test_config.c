@@ -44,6 +44,10 @@ a_good_file(void **state)
 	assert_string_equal(c.listeners[2].name, "imaps");
 	assert_int_equal(c.listeners[2].port, 993);
 	assert_int_equal(c.uid_base, 200000);
+	assert_string_equal(c.dns.servers, "");
+	assert_int_equal(c.dns.timeout, 5);
+	assert_int_equal(c.dns.n_anchor_files, 1);
+	assert_string_equal(c.dns.anchor_files[0], "/usr/share/dns/root.key");
 	assert_int_equal(c.sender_authentication, CONFIG_SENDER_ENFORCE);
 	assert_string_equal(c.arc_trusted, "");
 	assert_true(read_text("hostname = mail.example.org\nsender_authentication = mark\n"
@@ -51,6 +55,23 @@ a_good_file(void **state)
 	    &c, &errors));
 	assert_string_equal(config_sender_word(c.sender_authentication), "mark");
 	assert_string_equal(c.arc_trusted, "lists.example.org,forward.example");
+}
+
+static void
+dns_of_ones_own(void **state)
+{
+	own(buf_t) errors = { .max = 4096 };
+	static struct config c;
+
+	assert_true(read_text("hostname = mail.example.org\nlisten smtp { port = 25 }\n"
+			      "dns { servers = {127.0.0.1@5353, \"::1\"} timeout = 2 trust_anchor = {\"test. DS 1 8 2 00\", "
+			      "/etc/a.key} }\n",
+	    &c, &errors));
+	assert_string_equal(c.dns.servers, "127.0.0.1@5353 ::1@53");
+	assert_string_equal(c.dns.anchors, "test. DS 1 8 2 00\n");
+	assert_int_equal(c.dns.n_anchor_files, 1);
+	assert_string_equal(c.dns.anchor_files[0], "/etc/a.key");
+	assert_int_equal(c.dns.timeout, 2);
 }
 
 static void
@@ -62,6 +83,9 @@ bad_files_say_what_and_where(void **state)
 		{ "hostname = mail\nlisten smtp { port = 25 }\n", "no full host name" },
 		{ "hostname = mail.example.org\n", "no listener" },
 		{ "hostname = mail.example.org\nlisten smtp { port = 70000 }\n", "between 1 and 65535" },
+		{ "hostname = mail.example.org\ndns { servers = {resolver.example} }\nlisten smtp { port = 25 }\n",
+		    "no ADDRESS or ADDRESS@PORT" },
+		{ "hostname = mail.example.org\ndns { timeout = 0 }\nlisten smtp { port = 25 }\n", "between 1 and 30" },
 		{ "hostname = mail.example.org\nlisten gopher { port = 70 }\n", "no such listener" },
 		{ "hostname = mail.example.org\nlisten smtp { port = 25 addresses = {here} }\n",
 		    "no IP address" },
@@ -110,6 +134,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(a_good_file),
+		cmocka_unit_test(dns_of_ones_own),
 		cmocka_unit_test(bad_files_say_what_and_where), cmocka_unit_test(a_missing_file),
 		cmocka_unit_test(host_names) };
 

@@ -25,24 +25,34 @@ static long try_up(void) { return syscall(SYS_openat, AT_FDCWD, "../../../../etc
 static long try_other_mail(void) { return syscall(SYS_openat, AT_FDCWD, "../2/mail.db", O_RDONLY); }
 static long try_proc(void) { return syscall(SYS_openat, AT_FDCWD, "/proc/1/environ", O_RDONLY); }
 static long try_write_etc(void) { return syscall(SYS_openat, AT_FDCWD, "/etc/cron.d/x", O_WRONLY | O_CREAT, 0644); }
-static long try_socket(void) { return syscall(SYS_socket, AF_INET, SOCK_STREAM, 0); }
+/* A room that may use the Internet may have a socket, but no raw one. */
+static long try_socket(void) { return syscall(SYS_socket, AF_INET, SOCK_RAW, IPPROTO_TCP); }
 static long try_unix(void) { return syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0); }
 
+/* To a port that is no room's business. Where a connection was really tried, no wall stood: what the
+ * other side said to it does not matter. */
 static long
 try_connect(void)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(25),
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(22),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = (int)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
 
-	return syscall(SYS_connect, 3, &to, sizeof to);
+	if (fd < 0 || (syscall(SYS_connect, fd, &to, sizeof to) != 0 && errno != ECONNREFUSED && errno != ETIMEDOUT))
+		return -1;
+	return 0;
 }
 
+/* A room that asks name servers binds its sockets; none may be a server. */
 static long
-try_bind(void)
+try_serve(void)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(4444) };
+	int fd = (int)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
 
-	return syscall(SYS_bind, 3, &at, sizeof at);
+	if (fd < 0 || syscall(SYS_bind, fd, &at, sizeof at) != 0)
+		return -1;
+	return syscall(SYS_listen, fd, 1);
 }
 
 static long try_ptrace(void) { return syscall(SYS_ptrace, PTRACE_ATTACH, getpid() - 1, 0, 0); }
@@ -123,10 +133,10 @@ static const struct {
 	{ "open another user's database", try_other_mail },
 	{ "open /proc/1/environ", try_proc },
 	{ "create a file in /etc", try_write_etc },
-	{ "create an Internet socket", try_socket },
+	{ "create a raw Internet socket", try_socket },
 	{ "create a local socket", try_unix },
 	{ "connect out", try_connect },
-	{ "bind a port", try_bind },
+	{ "listen on a port", try_serve },
 	{ "ptrace a sibling", try_ptrace },
 	{ "read a sibling's memory", try_vm_read },
 	{ "fork", try_fork },

@@ -247,6 +247,7 @@ proc_lock(struct proc *p, const struct proc_walls *walls)
 		.own = walls->own,
 		.dir = proc_descriptor(p, "dir"),
 		.files = walls->files,
+		.connect_ports = walls->connect_ports,
 		.uid = (uid_t)proc_number(p, "uid", 0, UINT32_MAX),
 		.max_files = walls->max_files,
 		.max_memory = walls->max_memory,

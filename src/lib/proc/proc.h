@@ -41,6 +41,7 @@ struct proc_walls {
 	const struct sandbox_call *own; /* ends with a row without a name; may be NULL */
 	bool threads;			/* sandbox_threads */
 	bool files;			/* sandbox_files, and what is beneath "dir" */
+	const uint16_t *connect_ports;	/* sandbox.connect_ports: for the few rooms that use the Internet */
 	uint64_t max_files;		/* descriptors */
 	uint64_t max_memory;		/* bytes of address space; 0: no limit of its own */
 	uint64_t max_file_size;		/* bytes; memfds count too */

@@ -23,12 +23,18 @@
 #define ACCESS_FS_IOCTL (UINT64_C(1) << 15)
 #define ACCESS_FS_EXECUTE (UINT64_C(1) << 0)
 #define ACCESS_NET_ALL UINT64_C(3)  /* TCP bind and connect */
+#define ACCESS_NET_CONNECT UINT64_C(2)
+#define RULE_NET_PORT 2
 #define SCOPE_ALL UINT64_C(3)	    /* abstract sockets and signals of others */
 
 #define PR_SET_MDWE_NR 65
 
 struct ruleset {
 	uint64_t handled_fs, handled_net, scoped;
+};
+
+struct net_port {
+	uint64_t allowed_access, port;
 };
 
 static void (*on_alarm)(int nr);
@@ -51,8 +57,21 @@ sandbox_landlock_level(void)
 	return v < 0 ? 0 : (unsigned)v;
 }
 
+static bool
+allow_ports(int ruleset, const uint16_t *ports)
+{
+	struct net_port rule = { .allowed_access = ACCESS_NET_CONNECT };
+
+	for (size_t i = 0; ports != NULL && ports[i] != 0; i++) {
+		rule.port = ports[i];
+		if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) != 0)
+			return false;
+	}
+	return true;
+}
+
 /* Landlock: nothing of the file system but what is beneath dir (and even that only with files),
- * no TCP, no signals to others. */
+ * no TCP but to the ports that the room connects to, no signals to others. */
 static bool
 landlock(const struct sandbox *s, int dir, unsigned level)
 {
@@ -79,6 +98,8 @@ landlock(const struct sandbox *s, int dir, unsigned level)
 		beneath.allowed_access = r.handled_fs & ~ACCESS_FS_EXECUTE;
 		ok = syscall(SYS_landlock_add_rule, fd, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) == 0;
 	}
+	if (level >= 4)
+		ok = ok && allow_ports(fd, s->connect_ports);
 	ok = ok && syscall(SYS_landlock_restrict_self, fd, 0) == 0;
 	(void)close(fd);
 	return ok;

@@ -49,6 +49,8 @@ struct sandbox {
 	const struct sandbox_call *own;	      /* the same */
 	int dir;			      /* becomes the root; closed; -1 only without root rights */
 	bool files;			      /* may use what is beneath dir; else nothing at all */
+	const uint16_t *connect_ports;	      /* TCP ports to connect to where Landlock can tell (level 4); ends with
+						 0; NULL: none */
 	uid_t uid;			      /* also the gid; not changed where it is ours already */
 	uint64_t max_files, max_memory, max_file_size; /* rlimits; 0: system default kept (memory) */
 	bool core;			      /* keep core dumps (test builds) */

@@ -172,6 +172,12 @@ room_boot(struct warden *w, struct room *r)
 	} else if (slice_eq(kind, S("scan"))) {
 		tell(r, "sender_authentication", slice_z(config_sender_word(c->sender_authentication)));
 		tell(r, "arc_trusted", slice_z(c->arc_trusted));
+	} else if (slice_eq(kind, S("dns"))) {
+		tell(r, "dns_servers", slice_z(c->dns.servers));
+		tell(r, "dns_anchors", slice_z(c->dns.anchors));
+		tell_number(r, "dns_timeout", c->dns.timeout * 1000u);
+		for (size_t i = 0; i < c->dns.n_anchor_files; i++)
+			hand_file(r, "anchor", c->dns.anchor_files[i]);
 	} else if (slice_eq(kind, S("auth"))) {
 		tell_number(r, "user_range", c->user_range);
 	}

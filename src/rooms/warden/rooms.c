@@ -17,6 +17,7 @@
 /* ledger first: whatever the others have to tell is then heard at once. */
 static const struct room_kind KINDS[] = {
 	{ "ledger", "", 1, "ledger", "" },
+	{ "dns", "", 9, NULL, "anchor" },
 	{ "keys", "", 2, NULL, "key" },
 	{ "auth", "", 3, "auth", "" },
 	{ "queue", "", 4, "queue", "" },

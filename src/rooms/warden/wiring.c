@@ -26,6 +26,9 @@ static const struct {
 	{ "scan", "", "keys", "" },
 	{ "scan", "", "auth", "" },
 	{ "scan", "", "dns", "" },
+	{ "send", "", "dns", "" },
+	{ "fetch", "", "dns", "" },
+	{ "clerk", "", "dns", "" },
 };
 
 bool
