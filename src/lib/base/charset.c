@@ -36,7 +36,7 @@ table_of(struct slice plain)
 	for (size_t i = 0; i < TABLES; i++) {
 		uint8_t space[MOST_NAME];
 
-		if (slice_eq(plain_name(single_octet[i].name, space), plain))
+		if (slice_eq(plain_name(slice_z(single_octet[i].name), space), plain))
 			return (uint8_t)i;
 	}
 	return UINT8_MAX;

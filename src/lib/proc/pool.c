@@ -151,6 +151,13 @@ turn(struct pool *p, struct pool_conv *c)
 	}
 }
 
+/* In the loop's thread: a stack is given back only after its thread has ended. */
+static void
+bury(void *thread)
+{
+	(void)pthread_join((pthread_t)thread, NULL);
+}
+
 static void *
 worker(void *arg)
 {
@@ -166,6 +173,7 @@ worker(void *arg)
 	}
 	p->threads--;
 	(void)pthread_mutex_unlock(&p->lock);
+	loop_post(p->loop, bury, (void *)pthread_self());
 	return NULL;
 }
 
@@ -202,7 +210,6 @@ pool_new(struct loop *l, const struct pool_ops *ops, unsigned max_threads, size_
 	p->last = &p->first;
 	p->parked.prev_parked = p->parked.next_parked = &p->parked;
 	(void)pthread_attr_init(&p->attr);
-	(void)pthread_attr_setdetachstate(&p->attr, PTHREAD_CREATE_DETACHED);
 	PN_ASSERT(pthread_attr_setstacksize(&p->attr, stack_bytes) == 0);
 	(void)pthread_mutex_init(&p->lock, NULL);
 	(void)pthread_condattr_init(&attr);

@@ -30,7 +30,7 @@ struct proc {
 	struct arena *arena; /* settings */
 	struct ipc_channel *warden;
 	struct slice keys[MOST_SETTINGS], values[MOST_SETTINGS];
-	struct handed descriptors[MOST_HANDED], peers[MOST_HANDED];
+	struct handed *descriptors, *peers; /* MOST_HANDED of each, until it serves */
 	size_t n_settings, n_descriptors, n_peers;
 	bool go;
 	struct sandbox_result walls;
@@ -73,10 +73,11 @@ static void
 on_descriptor(void *ctx, struct warden_room_descriptor *m)
 {
 	struct proc *p = ctx;
-	struct handed *h = &p->descriptors[p->n_descriptors];
+	struct handed *h;
 
-	if (p->n_descriptors++ == MOST_HANDED)
+	if (p->n_descriptors == MOST_HANDED)
 		die(p, EX_SOFTWARE, "too many descriptors", "");
+	h = &p->descriptors[p->n_descriptors++];
 	put_name(h->name, sizeof h->name, m->name);
 	h->fd = fd_take(&m->fd);
 }
@@ -142,6 +143,9 @@ proc_boot(const char *room)
 
 	PN_ASSERT(p != NULL);
 	p->room = room;
+	p->descriptors = calloc(MOST_HANDED, sizeof *p->descriptors);
+	p->peers = calloc(MOST_HANDED, sizeof *p->peers);
+	PN_ASSERT(p->descriptors != NULL && p->peers != NULL);
 	p->arena = arena_new("settings", LIMIT_ARENA_SESSION);
 	p->warden = ipc_channel_new(WARDEN_FD, "warden", "");
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -288,6 +292,10 @@ proc_serve(struct proc *p, struct loop *l, const struct proc_peers *peers, void 
 		fd_t_drop(&p->descriptors[i].fd);
 	for (size_t i = 0; i < p->n_peers; i++)
 		peers->introduce(ctx, p->peers[i].name, p->peers[i].instance, fd_take(&p->peers[i].fd));
+	free(p->descriptors);
+	free(p->peers);
+	p->descriptors = p->peers = NULL;
+	p->n_descriptors = p->n_peers = 0;
 	(void)loop_watch(l, WARDEN_FD, LOOP_READ, from_warden, p);
 	if (warden_room_ready_send(p->warden, &ready) != IPC_OK)
 		die(p, EX_OSERR, "warden does not listen", "");

@@ -105,38 +105,30 @@ const struct sandbox_call sandbox_files[] = {
 	{ 0 },
 };
 
-static const struct sandbox_call tried[] = {
-	SANDBOX_CALL(execve, ""), SANDBOX_CALL(execveat, ""), SANDBOX_CALL(fork, ""),
-	SANDBOX_CALL(vfork, ""), SANDBOX_CALL(clone, ""), SANDBOX_CALL(ptrace, ""),
-	SANDBOX_CALL(process_vm_readv, ""), SANDBOX_CALL(process_vm_writev, ""),
-	SANDBOX_CALL(socket, ""), SANDBOX_CALL(connect, ""), SANDBOX_CALL(bind, ""),
-	SANDBOX_CALL(listen, ""), SANDBOX_CALL(accept4, ""), SANDBOX_CALL(accept, ""),
-	SANDBOX_CALL(open, ""), SANDBOX_CALL(openat, ""), SANDBOX_CALL(openat2, ""),
-	SANDBOX_CALL(kill, ""), SANDBOX_CALL(tkill, ""), SANDBOX_CALL(tgkill, ""),
-	SANDBOX_CALL(rt_sigaction, ""), SANDBOX_CALL(mmap, ""), SANDBOX_CALL(mprotect, ""),
-	SANDBOX_CALL(memfd_create, ""), SANDBOX_CALL(io_uring_setup, ""), SANDBOX_CALL(bpf, ""),
-	SANDBOX_CALL(userfaultfd, ""), SANDBOX_CALL(perf_event_open, ""), SANDBOX_CALL(keyctl, ""),
-	SANDBOX_CALL(open_by_handle_at, ""), SANDBOX_CALL(pidfd_getfd, ""),
-	SANDBOX_CALL(pidfd_open, ""), SANDBOX_CALL(unshare, ""), SANDBOX_CALL(setns, ""),
-	SANDBOX_CALL(mount, ""), SANDBOX_CALL(umount2, ""), SANDBOX_CALL(chroot, ""),
-	SANDBOX_CALL(pivot_root, ""), SANDBOX_CALL(setuid, ""), SANDBOX_CALL(setresuid, ""),
-	SANDBOX_CALL(prctl, ""), SANDBOX_CALL(prlimit64, ""), SANDBOX_CALL(unlink, ""),
-	SANDBOX_CALL(unlinkat, ""), SANDBOX_CALL(rename, ""), SANDBOX_CALL(mkdir, ""),
-	SANDBOX_CALL(link, ""), SANDBOX_CALL(symlink, ""), SANDBOX_CALL(chmod, ""),
-	SANDBOX_CALL(fchmod, ""), SANDBOX_CALL(chown, ""), SANDBOX_CALL(init_module, ""),
-	SANDBOX_CALL(reboot, ""), SANDBOX_CALL(getdents64, ""), SANDBOX_CALL(readlink, ""),
-	SANDBOX_CALL(stat, ""), SANDBOX_CALL(statx, ""), SANDBOX_CALL(ioctl, ""),
-	SANDBOX_CALL(dup, ""), SANDBOX_CALL(dup2, ""), SANDBOX_CALL(pipe2, ""),
-	SANDBOX_CALL(getuid, ""), SANDBOX_CALL(getppid, ""), SANDBOX_CALL(uname, ""),
-	SANDBOX_CALL(sysinfo, ""), SANDBOX_CALL(setsockopt, ""), SANDBOX_CALL(getsockopt, ""),
-	SANDBOX_CALL(getsockname, ""), SANDBOX_CALL(getpeername, ""), SANDBOX_CALL(fcntl, ""),
-	SANDBOX_CALL(sched_setaffinity, ""), SANDBOX_CALL(writev, ""), SANDBOX_CALL(readv, ""),
-	SANDBOX_CALL(access, ""), SANDBOX_CALL(lseek, ""), SANDBOX_CALL(pread64, ""),
-	SANDBOX_CALL(pwrite64, ""), SANDBOX_CALL(fsync, ""), SANDBOX_CALL(fdatasync, ""),
-	SANDBOX_CALL(ftruncate, ""), SANDBOX_CALL(getcwd, ""), SANDBOX_CALL(sendmmsg, ""),
-	SANDBOX_CALL(recvmmsg, ""), SANDBOX_CALL(eventfd2, ""), SANDBOX_CALL(socketpair, ""),
-	SANDBOX_CALL(sendfile, ""), SANDBOX_CALL(splice, ""), SANDBOX_CALL(timerfd_create, ""),
-	SANDBOX_CALL(epoll_create1, ""), SANDBOX_CALL(sigaltstack, ""), SANDBOX_CALL(mlock, ""),
+/* The names stand in the table itself: pointers would be written into it in each process. */
+#define TRIED(call) { SYS_##call, #call }
+static const struct {
+	int nr;
+	char name[20];
+} tried[] = {
+	TRIED(execve), TRIED(execveat), TRIED(fork), TRIED(vfork), TRIED(clone), TRIED(ptrace),
+	TRIED(process_vm_readv), TRIED(process_vm_writev), TRIED(socket), TRIED(connect),
+	TRIED(bind), TRIED(listen), TRIED(accept4), TRIED(accept), TRIED(open), TRIED(openat),
+	TRIED(openat2), TRIED(kill), TRIED(tkill), TRIED(tgkill), TRIED(rt_sigaction), TRIED(mmap),
+	TRIED(mprotect), TRIED(memfd_create), TRIED(io_uring_setup), TRIED(bpf),
+	TRIED(userfaultfd), TRIED(perf_event_open), TRIED(keyctl), TRIED(open_by_handle_at),
+	TRIED(pidfd_getfd), TRIED(pidfd_open), TRIED(unshare), TRIED(setns), TRIED(mount),
+	TRIED(umount2), TRIED(chroot), TRIED(pivot_root), TRIED(setuid), TRIED(setresuid),
+	TRIED(prctl), TRIED(prlimit64), TRIED(unlink), TRIED(unlinkat), TRIED(rename),
+	TRIED(mkdir), TRIED(link), TRIED(symlink), TRIED(chmod), TRIED(fchmod), TRIED(chown),
+	TRIED(init_module), TRIED(reboot), TRIED(getdents64), TRIED(readlink), TRIED(stat),
+	TRIED(statx), TRIED(ioctl), TRIED(dup), TRIED(dup2), TRIED(pipe2), TRIED(getuid),
+	TRIED(getppid), TRIED(uname), TRIED(sysinfo), TRIED(setsockopt), TRIED(getsockopt),
+	TRIED(getsockname), TRIED(getpeername), TRIED(fcntl), TRIED(sched_setaffinity),
+	TRIED(writev), TRIED(readv), TRIED(access), TRIED(lseek), TRIED(pread64), TRIED(pwrite64),
+	TRIED(fsync), TRIED(fdatasync), TRIED(ftruncate), TRIED(getcwd), TRIED(sendmmsg),
+	TRIED(recvmmsg), TRIED(eventfd2), TRIED(socketpair), TRIED(sendfile), TRIED(splice),
+	TRIED(timerfd_create), TRIED(epoll_create1), TRIED(sigaltstack), TRIED(mlock),
 };
 
 const char *

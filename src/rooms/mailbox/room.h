@@ -73,7 +73,7 @@ struct mailbox_room {
 	bool gathered;
 };
 
-/* Everything but the peers; store is open and becomes the room's. proc may be NULL. */
+/* Everything but the peers, in a zeroed r; store is open and becomes the room's. proc may be NULL. */
 void mailbox_room_init(struct mailbox_room *r, struct proc *p, struct loop *l, struct mailbox *store,
     uint64_t account, unsigned sessions);
 void mailbox_introduce(void *room, const char *peer, const char *instance, int fd);

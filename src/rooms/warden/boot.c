@@ -18,9 +18,12 @@ static _Noreturn void
 become(const struct warden *w, const struct room *r, int warden_end, int said)
 {
 	char path[512];
-	/* libc keeps the stacks of threads that have ended, up to 40 MiB of them: not in an idle room */
+	/* libc keeps the stacks of threads that have ended, up to 40 MiB of them: not in an idle room. Nor
+	 * does a mailbox, of which there are many, keep freed pieces that malloc_trim() cannot see. */
+	char lean[] = "GLIBC_TUNABLES=glibc.pthread.stack_cache_size=0:glibc.malloc.tcache_count=0";
 	char stacks[] = "GLIBC_TUNABLES=glibc.pthread.stack_cache_size=0";
-	char *argv[] = { path, NULL }, *envp[] = { stacks, NULL, NULL };
+	char *argv[] = { path, NULL };
+	char *envp[] = { r->account != 0 ? lean : stacks, NULL, NULL };
 	char vfs[256] = "";
 	const char *test_vfs = getenv("POSTERN_VFS");
 	sigset_t none;
