@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "ipc/smtp_queue.h"
 #include "ipc/warden_room.h"
@@ -112,6 +113,86 @@ many_threads_ask_one_server(void **state)
 	(void)pthread_join(server, NULL);
 	(void)close(memfd);
 	assert_int_equal(open_fds(), before);
+}
+
+/* ---- askers in a hurry, a peer that comes and goes ---------------------------------------------- */
+
+/* The answer says which question it belongs to; some come late, some never. */
+static void
+on_accept_odd(void *ctx, struct ipc_call *call, struct smtp_queue_accept *m)
+{
+	struct smtp_queue_accept_answer a = { .status = (enum smtp_queue_accept_status)(m->session % 4) };
+
+	(void)ctx;
+	if (m->session % 13 == 0)
+		(void)usleep(500);
+	if (m->session % 4 == 0 && m->session % 17 == 0)
+		(void)ipc_refuse(call);
+	else
+		(void)smtp_queue_accept_answer(call, &a);
+}
+
+static const struct smtp_queue_server odd_handlers = { .accept = on_accept_odd };
+
+static void *
+serve_oddly(void *arg)
+{
+	struct ipc_channel *ch = arg;
+
+	while (smtp_queue_server_serve(ch, &odd_handlers, NULL) == IPC_OK)
+		;
+	ipc_channel_free(&ch);
+	return NULL;
+}
+
+static void *
+ask_in_a_hurry(void *arg)
+{
+	struct asker *me = arg;
+	struct smtp_queue_accept m = { .queue_id = S("q.1"), .fd = me->fd };
+
+	for (size_t i = 0; i < 500; i++) {
+		own(arena_p) a = arena_new("ask", 10000);
+		struct smtp_queue_accept_answer out;
+
+		m.session = i;
+		if (smtp_queue_accept(me->client, &m, clock_mono_ms() + (i % 4 == 0 ? i % 5 : 5000), a, &out) != IPC_OK)
+			continue;
+		assert_int_equal(out.status, i % 4); /* never somebody else's answer */
+		me->ok++;
+	}
+	return NULL;
+}
+
+static void
+deadlines_and_new_peers_lose_no_thread(void **state)
+{
+	enum { N = 16, PEERS = 30 };
+	struct ipc_client *client = ipc_client_new("queue");
+	struct asker askers[N];
+	pthread_t servers[PEERS], threads[N];
+	size_t ok = 0;
+	int ends[2], memfd = memfd_create("x", MFD_CLOEXEC);
+
+	for (size_t i = 0; i < N; i++) {
+		askers[i] = (struct asker){ .client = client, .fd = memfd };
+		(void)pthread_create(&threads[i], NULL, ask_in_a_hurry, &askers[i]);
+	}
+	for (size_t i = 0; i < PEERS; i++) {
+		pair(ends);
+		ipc_client_connect(client, ends[0]);
+		(void)pthread_create(&servers[i], NULL, serve_oddly, ipc_channel_new(ends[1], "smtp", ""));
+		(void)usleep(5000);
+	}
+	for (size_t i = 0; i < N; i++) {
+		(void)pthread_join(threads[i], NULL);
+		ok += askers[i].ok;
+	}
+	assert_true(ok > N * 100); /* and it did answer */
+	ipc_client_free(&client);  /* asserts that no call is left */
+	for (size_t i = 0; i < PEERS; i++)
+		(void)pthread_join(servers[i], NULL);
+	(void)close(memfd);
 }
 
 static void
@@ -260,6 +341,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(many_threads_ask_one_server),
+		cmocka_unit_test(deadlines_and_new_peers_lose_no_thread),
 		cmocka_unit_test(no_peer_or_no_answer_is_unavailable),
 		cmocka_unit_test(a_hostile_frame_closes_only_its_channel),
 		cmocka_unit_test(a_message_of_another_phase_is_unpermitted),
