@@ -251,8 +251,8 @@ prepare(SSL *ssl, struct tls_link *link, const struct tls_want *want)
 	return ok;
 }
 
-static enum tls_problem
-class(long verdict)
+enum tls_problem
+tls_problem_of(long verdict)
 {
 	switch (verdict) {
 	case X509_V_OK:
@@ -287,7 +287,7 @@ shake(struct tls_link *link, SSL *ssl, int64_t deadline)
 		if (r == TLS_FAIL || r == TLS_EOF) {
 			long verdict = SSL_get_verify_result(ssl);
 
-			link->problem = class(verdict);
+			link->problem = tls_problem_of(verdict);
 			link->reason = verdict == X509_V_OK ? tls_reason(link->conn)
 							    : X509_verify_cert_error_string(verdict);
 			return false;

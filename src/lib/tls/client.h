@@ -45,6 +45,9 @@ enum tls_problem {
 	TLS_PROBLEM_TLSA,      /* tlsa-invalid: no usable record among them */
 };
 
+/* The class of a verdict of OpenSSL (X509_V_ERR_). */
+enum tls_problem tls_problem_of(long verdict);
+
 /* A context that trusts nobody yet. Needs tls_init(). Shared by threads. Never NULL. */
 struct tls_client *tls_client_new(void);
 void tls_client_free(struct tls_client **c);
