@@ -317,7 +317,8 @@ cmd_domain_add(struct cli *c)
 	sent = cli_auth_domain_add(client, &in, cli_deadline(), c->arena, &out);
 	st = answered(sent, out.status, out.text, c->argv[0]);
 	ipc_client_free(&client);
-	return st;
+	/* its mail is signed from the first one on */
+	return st == EX_OK ? dkim_generate_keys(c, c->argv[0]) : st;
 }
 
 int
@@ -336,7 +337,7 @@ cmd_domain_delete(struct cli *c)
 	sent = cli_auth_domain_delete(client, &in, cli_deadline(), c->arena, &out);
 	st = answered(sent, out.status, out.text, c->argv[0]);
 	ipc_client_free(&client);
-	return st;
+	return st == EX_OK ? dkim_retire_keys(c, c->argv[0]) : st;
 }
 
 int
@@ -397,9 +398,29 @@ dns_json(const struct records *r)
 	json_decref(rows);
 }
 
+#define MOST_DKIM 32
+
+struct dkim_rows {
+	struct records_dkim row[MOST_DKIM];
+	size_t n;
+};
+
+/* What the world has to have; empty keys say that they are revoked. */
+static void
+add_dkim(void *ctx, const struct cli_keys_key *k)
+{
+	struct dkim_rows *d = ctx;
+
+	if (d->n < MOST_DKIM)
+		d->row[d->n++] = (struct records_dkim){ .selector = k->selector,
+			.algorithm = k->algorithm == CLI_KEYS_ALGORITHM_RSA ? S("rsa") : S("ed25519"),
+			.key = k->public };
+}
+
 int
 cmd_domain_dns(struct cli *c)
 {
+	static struct dkim_rows dkim;
 	struct ip ips[16];
 	struct records_input in = { .ips = ips, .soft_spf = true };
 	own(buf_t) report = { .max = 512 };
@@ -421,6 +442,9 @@ cmd_domain_dns(struct cli *c)
 	in.imaps = port_of(&c->config, "imaps");
 	in.submissions = port_of(&c->config, "submissions");
 	in.submission = port_of(&c->config, "submission");
+	dkim_each(c, in.domain, add_dkim, &dkim);
+	in.dkim = dkim.row;
+	in.n_dkim = dkim.n;
 	if (!records_make(&in, c->arena, &out))
 		return cli_fail(EX_DATAERR, "no domain name", c->argv[0]);
 	if (c->json) {

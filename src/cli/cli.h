@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ipc/cli_keys.h"
 #include "lib/base/own.h"
 #include "lib/config/config.h"
 #include "lib/ipc/ipc.h"
@@ -60,6 +61,15 @@ json_t *json_time(int64_t us);
 /* Sets key and gives rows back. */
 void row_set(json_t *row, const char *key, json_t *value);
 
+/* ---- keys of DKIM, for the commands about domains ------------------------------------------------ */
+
+/* Calls fn for each key of a domain, or of all with an empty one; the key lives as long as c->arena. */
+void dkim_each(struct cli *c, struct slice domain, void (*fn)(void *ctx, const struct cli_keys_key *k), void *ctx);
+/* Makes keys, or takes those that sign out of use; an exit status, with the reason said. */
+int dkim_generate_keys(struct cli *c, const char *domain);
+int dkim_retire_keys(struct cli *c, const char *domain);
+int dkim_answered(enum ipc_status st, enum cli_keys_result result, struct slice text, const char *subject);
+
 /* The commands */
 int cmd_start(struct cli *c);
 int cmd_stop(struct cli *c);
@@ -81,6 +91,11 @@ int cmd_domain_list(struct cli *c);
 int cmd_domain_delete(struct cli *c);
 int cmd_domain_dns(struct cli *c);
 int cmd_dns_query(struct cli *c);
+int cmd_dkim_list(struct cli *c);
+int cmd_dkim_show(struct cli *c);
+int cmd_dkim_rotate(struct cli *c);
+int cmd_dkim_activate(struct cli *c);
+int cmd_dkim_revoke(struct cli *c);
 int cmd_queue_list(struct cli *c);
 int cmd_queue_show(struct cli *c);
 int cmd_log(struct cli *c);

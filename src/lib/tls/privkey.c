@@ -232,3 +232,22 @@ privkey_sign(struct privkey *k, enum tls_alg alg, struct slice digest, struct bu
 	ERR_clear_error();
 	return n > 0 && buf_add(sig, slice_of(out, n));
 }
+
+bool
+privkey_make(enum privkey_new_kind kind, struct buf *pem)
+{
+	EVP_PKEY *made = kind == PRIVKEY_RSA_2048 ? EVP_RSA_gen(2048) : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	BIO *mem = BIO_new(BIO_s_secmem());
+	char *text;
+	long n;
+	bool ok = made != NULL && mem != NULL && PEM_write_bio_PrivateKey(mem, made, NULL, NULL, 0, NULL, NULL) == 1;
+
+	if (ok) {
+		n = BIO_get_mem_data(mem, &text);
+		ok = n > 0 && buf_add(pem, slice_of(text, (size_t)n));
+	}
+	BIO_free(mem); /* secure memory is wiped */
+	EVP_PKEY_free(made);
+	ERR_clear_error();
+	return ok;
+}

@@ -29,3 +29,8 @@ bool privkey_fits(const struct privkey *k, enum tls_alg alg, struct slice digest
 [[nodiscard]] bool privkey_public(struct privkey *k, struct buf *out);
 /* "EC", "RSA" or "ED25519". */
 const char *privkey_kind(const struct privkey *k);
+
+/* Makes a new key and appends it to pem as unencrypted PKCS #8: RSA of 2048 bits (some 100 ms), or
+ * Ed25519. False where the library fails. */
+enum privkey_new_kind { PRIVKEY_RSA_2048, PRIVKEY_ED25519 };
+[[nodiscard]] bool privkey_make(enum privkey_new_kind kind, struct buf *pem);

@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT
- * keys: holds the private keys, signs digests for door, counts, and does nothing else.
+ * keys: holds the private keys, signs digests for door and scan, counts, and does nothing else.
  *
- * From warden: the private keys in PEM, each named "key", in the order of door's certificates: the
- * i-th becomes tls.i; the peer "door". */
+ * From warden: the private keys of TLS in PEM, each named "key", in the order of door's certificates:
+ * the i-th becomes tls.i; the directory of DKIM's keys, which are made here and never leave it; the
+ * peers "door", "scan", "clerk" and the administrator's cli. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "rooms/keys/serve.h"
+
+static const struct sandbox_call own_calls[] = {
+	SANDBOX_CALL(rename, "the new file of keys takes the place of the old one"),
+	{ 0 },
+};
 
 static bool
 read_all(int fd, struct buf *b)
@@ -59,7 +66,8 @@ main(void)
 	static struct keys_room room;
 	static const struct proc_peers peers = { .introduce = keys_introduce, .stop = keys_stop };
 	struct proc *p = proc_boot("keys");
-	struct proc_walls walls = { .max_files = 64 };
+	struct proc_walls walls = { .own = own_calls, .files = true, .max_files = 64, .max_file_size = 2 * DKIM_FILE };
+	const char *why;
 
 	if (!tls_init())
 		return EX_SOFTWARE;
@@ -69,5 +77,9 @@ main(void)
 	room.per_second = LIMIT_SIGNATURES;
 	read_keys(p, room.ring);
 	proc_lock(p, &walls);
+	room.dkim = dkim_open(&why);
+	if (why != NULL)
+		(void)fprintf(stderr, "keys: %s\n", why);
+	dkim_on_change(room.dkim, keys_tell_change, NULL);
 	return proc_serve(p, room.loop, &peers, &room);
 }

@@ -71,15 +71,17 @@ ring_size(const struct ring *r)
 	return r->n;
 }
 
-static bool
-spend(struct ring_budget *b, uint64_t now_ms)
+bool
+ring_spend(struct ring_budget *b, uint64_t now_ms)
 {
 	if (now_ms - b->since_ms >= 1000) {
 		b->since_ms = now_ms;
 		b->used = 0;
 	}
-	if (b->used >= b->per_second)
+	if (b->used >= b->per_second) {
+		b->refused++;
 		return false;
+	}
 	b->used++;
 	return true;
 }
@@ -90,10 +92,8 @@ ring_sign(struct ring *r, struct ring_budget *b, uint64_t now_ms, struct slice n
 {
 	struct privkey *key = find(r, name);
 
-	if (!spend(b, now_ms)) {
-		b->refused++;
+	if (!ring_spend(b, now_ms))
 		return RING_REFUSED;
-	}
 	if (key == NULL)
 		return RING_UNKNOWN;
 	if (!privkey_fits(key, alg, digest)) {

@@ -24,6 +24,9 @@ struct ring_budget {
 	uint64_t signatures, refused; /* ever */
 };
 
+/* Counts one more signature of this channel; false, and counted as refused, when it is over its rate. */
+bool ring_spend(struct ring_budget *b, uint64_t now_ms);
+
 struct ring;
 
 struct ring *ring_new(void);

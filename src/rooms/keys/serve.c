@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "rooms/keys/serve.h"
 
+#include "ipc/cli_keys.h"
 #include "ipc/door_keys.h"
 #include "lib/clock/clock.h"
 #include "lib/events/events.h"
@@ -32,8 +33,8 @@ status_of(enum ring_result r)
 }
 
 /* One event a minute at most: whoever floods us must not flood the log. */
-static void
-tell_refusal(struct keys_peer *p, uint64_t now_ms)
+void
+keys_tell_refusal(struct keys_peer *p, uint64_t now_ms)
 {
 	if (p->told_ms != 0 && now_ms - p->told_ms < 60000)
 		return;
@@ -54,7 +55,7 @@ on_sign(void *ctx, struct ipc_call *call, struct door_keys_sign *m)
 	struct door_keys_sign_answer out = { .status = status_of(r), .signature = buf_slice(&sig) };
 
 	if (r == RING_REFUSED)
-		tell_refusal(p, now);
+		keys_tell_refusal(p, now);
 	(void)door_keys_sign_answer(call, &out);
 }
 
@@ -67,6 +68,20 @@ peer_drop(struct keys_peer *p)
 	ipc_channel_free(&p->ch);
 }
 
+static enum ipc_status
+serve_one(struct keys_peer *p)
+{
+	switch (p->kind) {
+	case KEYS_DOOR:
+		return door_keys_server_serve(p->ch, &handlers, p);
+	case KEYS_SCAN:
+		return keys_scan_serve(p);
+	case KEYS_ADMIN:
+		break;
+	}
+	return keys_admin_serve(p);
+}
+
 static void
 on_frames(void *arg, unsigned ready)
 {
@@ -74,7 +89,7 @@ on_frames(void *arg, unsigned ready)
 	enum ipc_status st = IPC_OK;
 
 	for (int i = 0; i < TURN && st == IPC_OK; i++)
-		st = door_keys_server_serve(p->ch, &handlers, p);
+		st = serve_one(p);
 	if (st == IPC_OK || st == IPC_AGAIN)
 		return;
 	if (st == IPC_HOSTILE && p->room->proc != NULL)
@@ -82,15 +97,18 @@ on_frames(void *arg, unsigned ready)
 	peer_drop(p);
 }
 
+/* The place of an older channel of the same peer, which it replaces, or a free one. Several
+ * administrators may be there at once. */
 static struct keys_peer *
-slot_for(struct keys_room *r, const char *instance)
+slot_for(struct keys_room *r, struct slice peer, const char *instance)
 {
 	struct keys_peer *empty = NULL;
 
 	for (size_t i = 0; i < LIMIT_KEYS_PEERS; i++) {
 		struct keys_peer *p = &r->peers[i];
 
-		if (p->ch != NULL && slice_eq(slice_z(ipc_instance(p->ch)), slice_z(instance)))
+		if (p->ch != NULL && slice_eq(slice_z(ipc_peer(p->ch)), peer) && !slice_eq(peer, S("cli")) &&
+		    slice_eq(slice_z(ipc_instance(p->ch)), slice_z(instance)))
 			return p;
 		if (p->ch == NULL && empty == NULL)
 			empty = p;
@@ -101,17 +119,30 @@ slot_for(struct keys_room *r, const char *instance)
 void
 keys_introduce(void *room, const char *peer, const char *instance, int fd)
 {
+	static const struct {
+		struct slice name;
+		enum keys_kind kind;
+	} known[] = { { S_INIT("door"), KEYS_DOOR }, { S_INIT("scan"), KEYS_SCAN }, { S_INIT("clerk"), KEYS_ADMIN },
+		{ S_INIT("cli"), KEYS_ADMIN } };
 	struct keys_room *r = room;
-	struct keys_peer *p = slice_eq(slice_z(peer), S("door")) ? slot_for(r, instance) : NULL;
+	struct keys_peer *p = NULL;
+	enum keys_kind kind = KEYS_DOOR;
 
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (slice_eq(slice_z(peer), known[i].name)) {
+			kind = known[i].kind;
+			p = slot_for(r, known[i].name, instance);
+		}
 	if (p == NULL) {
 		(void)close(fd);
 		return;
 	}
 	if (p->ch != NULL)
 		peer_drop(p);
-	*p = (struct keys_peer){ .room = r, .ch = ipc_channel_new(fd, peer, instance),
+	*p = (struct keys_peer){ .room = r, .kind = kind, .ch = ipc_channel_new(fd, peer, instance),
 		.budget = { .per_second = r->per_second } };
+	if (kind == KEYS_ADMIN)
+		ipc_set_phase(p->ch, slice_eq(slice_z(peer), S("clerk")) ? CLI_KEYS_PHASE_CLERK : CLI_KEYS_PHASE_CLI);
 	ipc_set_nonblocking(p->ch, true);
 	ipc_set_send_wait(p->ch, 0); /* an asker that does not read its answers loses them */
 	p->watch = loop_watch(r->loop, ipc_fd(p->ch), LOOP_READ, on_frames, p);
@@ -126,5 +157,6 @@ keys_stop(void *room)
 		if (r->peers[i].ch != NULL)
 			peer_drop(&r->peers[i]);
 	ring_free(&r->ring);
+	dkim_close(&r->dkim);
 	loop_stop(r->loop);
 }

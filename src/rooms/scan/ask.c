@@ -2,23 +2,15 @@
  * What the room asks others: dns, keys and auth. */
 #include <stdatomic.h>
 
-#include "ipc/room_dns.h"
 #include "lib/clock/clock.h"
 #include "rooms/scan/room.h"
-
-_Static_assert((int)ROOM_DNS_STATUS_OK == (int)RESOLVE_OK, "one numbering");
-_Static_assert((int)ROOM_DNS_STATUS_NODATA == (int)RESOLVE_NODATA, "one numbering");
-_Static_assert((int)ROOM_DNS_STATUS_NXDOMAIN == (int)RESOLVE_NXDOMAIN, "one numbering");
-_Static_assert((int)ROOM_DNS_STATUS_SERVFAIL == (int)RESOLVE_SERVFAIL, "one numbering");
-_Static_assert((int)ROOM_DNS_STATUS_TIMEOUT == (int)RESOLVE_TIMEOUT, "one numbering");
-_Static_assert((int)ROOM_DNS_STATUS_BOGUS == (int)RESOLVE_BOGUS, "one numbering");
 
 /* A machine without any DNS marks its mail all the same, and not later for each message. */
 static bool
 is_quiet(struct scan_room *r, uint64_t now_ms)
 {
 	return r->conf.mode == SCAN_MARK &&
-	    (!ipc_client_connected(r->dns) || now_ms < atomic_load(&r->quiet_until_ms));
+	    (!ipc_client_connected(r->dns.client) || now_ms < atomic_load(&r->quiet_until_ms));
 }
 
 static void
@@ -26,31 +18,17 @@ ask_dns(void *ctx, struct slice name, enum rr_type type, uint64_t session, uint6
     struct arena *a, struct resolve_wire *out)
 {
 	struct scan_room *r = ctx;
-	struct room_dns_query in = { .name = name, .type = (uint16_t)type, .session = session };
-	struct room_dns_query_answer answer;
-	struct slice *rdata;
+	struct resolve_asker asker = { .room = &r->dns, .session = session, .deadline_ms = deadline_ms };
+	struct resolver via = resolve_via_room(&asker);
+	uint64_t now;
 
 	*out = (struct resolve_wire){ .status = RESOLVE_TIMEOUT };
 	if (is_quiet(r, clock_mono_ms()))
 		return;
-	if (room_dns_query(r->dns, &in, deadline_ms, a, &answer) != IPC_OK) {
-		if (r->conf.mode == SCAN_MARK)
-			atomic_store(&r->quiet_until_ms, clock_mono_ms() + SCAN_DNS_QUIET_MS);
-		return;
-	}
-	rdata = ARENA_ARRAY(a, answer.n_rdata, struct slice);
-	if (rdata == NULL) {
-		out->status = RESOLVE_SERVFAIL;
-		return;
-	}
-	for (size_t i = 0; i < answer.n_rdata; i++)
-		rdata[i] = answer.rdata[i].data;
-	*out = (struct resolve_wire){ .status = (enum resolve_status)answer.status,
-		.secure = answer.secure,
-		.ttl = answer.ttl,
-		.name = answer.name,
-		.n = answer.n_rdata,
-		.rdata = rdata };
+	via.query(via.self, name, type, a, out);
+	now = clock_mono_ms();
+	if (out->status == RESOLVE_TIMEOUT && now >= deadline_ms)
+		atomic_store(&r->quiet_until_ms, now + SCAN_DNS_QUIET_MS);
 }
 
 static enum ipc_status
@@ -161,7 +139,7 @@ tell_event(void *ctx, enum event_kind kind, uint64_t session, struct slice queue
 void
 scan_bind(struct scan_room *r)
 {
-	r->dns = ipc_client_new("dns");
+	resolve_room_init(&r->dns, SCAN_DNS_WAIT_MS);
 	r->keys = ipc_client_new("keys");
 	r->auth = ipc_client_new("auth");
 	r->back = (struct scan_backend){ ask_dns, ask_policy, ask_signers, ask_sign, tell_event, r };

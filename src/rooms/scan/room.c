@@ -213,7 +213,7 @@ scan_introduce(void *room, const char *peer, const char *instance, int fd)
 	enum smtp_scan_phase phase;
 
 	if (slice_eq(slice_z(peer), S("dns")))
-		ipc_client_connect(r->dns, fd);
+		resolve_room_connect(&r->dns, fd);
 	else if (slice_eq(slice_z(peer), S("keys")))
 		ipc_client_connect(r->keys, fd);
 	else if (slice_eq(slice_z(peer), S("auth")))

@@ -7,6 +7,7 @@
 
 #include "lib/proc/pool.h"
 #include "lib/proc/proc.h"
+#include "lib/resolve/room.h"
 #include "rooms/scan/scan.h"
 
 #define SCAN_THREADS 32u	/* messages judged at once: most of them wait for the DNS (count) */
@@ -15,6 +16,7 @@
 #define SCAN_ASKERS 8u		/* channels to askers (count) */
 #define SCAN_DNS_MS 20000u	/* for one message, with SCAN_ENFORCE */
 #define SCAN_DNS_MARK_MS 1000u	/* the same, with SCAN_MARK */
+#define SCAN_DNS_WAIT_MS 12000u	/* for one question */
 #define SCAN_DNS_QUIET_MS 30000u /* with SCAN_MARK: not asked so long after it did not answer */
 #define SCAN_KNOWN 64u		/* domains whose signers are remembered (count) */
 #define SCAN_KNOWN_MS 30000u	/* so long */
@@ -40,7 +42,8 @@ struct scan_room {
 	struct proc *proc; /* NULL in tests */
 	struct loop *loop;
 	struct pool *pool;
-	struct ipc_client *dns, *keys, *auth;
+	struct resolve_room dns;
+	struct ipc_client *keys, *auth;
 	struct scan_conf conf;
 	struct scan_backend back;
 	struct scan_asker askers[SCAN_ASKERS];

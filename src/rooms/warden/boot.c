@@ -170,8 +170,8 @@ room_boot(struct warden *w, struct room *r)
 		tell_number(r, "account", r->account);
 		tell_number(r, "sessions_per_user", c->sessions_per_user);
 	} else if (slice_eq(kind, S("smtp"))) {
-		tell_number(r, "scan", c->sender_authentication != CONFIG_SENDER_OFF &&
-			slice_eq(slice_z(r->instance), S("mx")));
+		tell_number(r, "scan", c->sender_authentication != CONFIG_SENDER_OFF ||
+			slice_eq(slice_z(r->instance), S("submission")));
 	} else if (slice_eq(kind, S("scan"))) {
 		tell(r, "sender_authentication", slice_z(config_sender_word(c->sender_authentication)));
 		tell(r, "arc_trusted", slice_z(c->arc_trusted));

@@ -18,7 +18,7 @@
 static const struct room_kind KINDS[] = {
 	{ "ledger", "", 1, "ledger", "" },
 	{ "dns", "", 9, NULL, "anchor" },
-	{ "keys", "", 2, NULL, "key" },
+	{ "keys", "", 2, "keys", "key" },
 	{ "auth", "", 3, "auth", "" },
 	{ "queue", "", 4, "queue", "" },
 	{ "scan", "", 10, NULL, "" },
