@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/crypto/digest.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 
 void
 digest_begin(struct digest *d, enum digest_kind kind)
@@ -52,4 +54,16 @@ digest_free(struct digest *d)
 {
 	EVP_MD_CTX_free(d->ctx);
 	d->ctx = NULL;
+}
+
+void
+crypto_init(void)
+{
+	uint8_t seed[16];
+
+	PN_ASSERT(OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT |
+			  OPENSSL_INIT_ADD_ALL_DIGESTS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
+	    NULL) == 1);
+	PN_ASSERT(RAND_bytes(seed, sizeof seed) == 1); /* RSA blinding asks for it */
+	OPENSSL_cleanse(seed, sizeof seed);
 }

@@ -25,3 +25,7 @@ void digest_add(struct digest *d, struct slice s);
 size_t digest_end(struct digest *d, uint8_t out[static DIGEST_MOST]);
 /* Frees without a result; accepts a zeroed or ended struct. */
 void digest_free(struct digest *d);
+
+/* Loads what libcrypto would otherwise load later (no configuration file, no environment). Once, before
+ * the sandbox closes; needs no file. */
+void crypto_init(void);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sysexits.h>
 
-#include "lib/stream/stream.h"
+#include "lib/crypto/digest.h"
 #include "rooms/scan/room.h"
 
 static enum scan_mode
@@ -53,6 +53,7 @@ main(void)
 
 	conf.dns_ms = conf.mode == SCAN_MARK ? SCAN_DNS_MARK_MS : SCAN_DNS_MS;
 	read_trusted(proc_setting(p, "arc_trusted"), &conf);
+	crypto_init();
 	scan_room_init(&room, p, loop_new(), &conf, size);
 	proc_lock(p, &walls);
 	return proc_serve(p, room.loop, &peers, &room);

@@ -17,7 +17,7 @@
 #define SCAN_DNS_MS 20000u	/* for one message, with SCAN_ENFORCE */
 #define SCAN_DNS_MARK_MS 1000u	/* the same, with SCAN_MARK */
 #define SCAN_DNS_WAIT_MS 12000u	/* for one question */
-#define SCAN_DNS_QUIET_MS 30000u /* with SCAN_MARK: not asked so long after it did not answer */
+#define SCAN_DNS_QUIET_MS 300000u /* with SCAN_MARK: not asked so long after it did not answer */
 #define SCAN_KNOWN 64u		/* domains whose signers are remembered (count) */
 #define SCAN_KNOWN_MS 30000u	/* so long */
 

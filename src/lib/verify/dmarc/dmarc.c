@@ -458,7 +458,7 @@ dmarc_comment(struct buf *b, const struct dmarc_verdict *v, const char *arc)
 		    : slice_ieq(v->policy_domain, v->from) ? "p"
 							     : "sp",
 		    dmarc_policy_name(v->published), dmarc_policy_name(v->disposition));
-	else
+	else if (v->result != DMARC_TEMPERROR)
 		(void)buf_add(b, S("no record"));
 	if (v->override == DMARC_OVERRIDE_TEST)
 		(void)buf_add(b, S(" test mode"));
