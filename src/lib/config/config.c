@@ -137,6 +137,42 @@ numbers(cfg_t *cfg, struct config *c)
 	return true;
 }
 
+/* "90s", "5m", "1h", "5d"; between least and most seconds. */
+static bool
+duration(cfg_t *sec, const char *key, uint64_t least, uint64_t most, uint64_t *to)
+{
+	static const struct {
+		uint8_t letter;
+		uint32_t seconds;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	struct slice s = slice_z(cfg_getstr(sec, key));
+	uint64_t n = 0, unit = 0;
+
+	for (size_t i = 0; s.n > 1 && i < sizeof units / sizeof *units; i++)
+		if (units[i].letter == slice_at(s, s.n - 1))
+			unit = units[i].seconds;
+	if (unit == 0 || !slice_u64(slice_head(s, s.n - 1), &n) || n > most / unit || n * unit < least) {
+		cfg_error(sec, "%s is \"%.*s\"; it has to be a duration (90s, 5m, 1h, 5d) between %llu and %llu seconds",
+		    key, SFMT(s), (unsigned long long)least, (unsigned long long)most);
+		return false;
+	}
+	*to = n * unit;
+	return true;
+}
+
+static bool
+queue(cfg_t *sec, struct config_queue *q)
+{
+	if (!duration(sec, "retry_first", 1, 86400, &q->retry_first) ||
+	    !duration(sec, "retry_most", 1, 864000, &q->retry_most) ||
+	    !duration(sec, "lifetime", 60, 8640000, &q->lifetime) ||
+	    !duration(sec, "bounce_lifetime", 60, 8640000, &q->bounce_lifetime) ||
+	    !duration(sec, "warn_after", 60, 8640000, &q->warn_after))
+		return false;
+	return number(sec, "high_water", 100, 100000000, &q->high_water) &&
+	    number(sec, "concurrency", 1, 200, &q->concurrency);
+}
+
 static const char *const SENDERS[] = { [CONFIG_SENDER_OFF] = "off", [CONFIG_SENDER_MARK] = "mark",
 	[CONFIG_SENDER_ENFORCE] = "enforce" };
 
@@ -252,7 +288,7 @@ check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 	for (unsigned i = 0; i < cfg_size(cfg, "listen"); i++)
 		if (!listener(cfg_getnsec(cfg, "listen", i), c))
 			return false;
-	if (!dns(cfg_getsec(cfg, "dns"), &c->dns))
+	if (!dns(cfg_getsec(cfg, "dns"), &c->dns) || !queue(cfg_getsec(cfg, "queue"), &c->queue))
 		return false;
 	if (c->n_listeners == 0)
 		return complain(errors, path, "there is no listener; add one", "listen smtp { ... }");
@@ -264,6 +300,10 @@ config_read(const char *path, struct config *out, struct buf *errors)
 {
 	static cfg_opt_t listen_opts[] = { CFG_STR_LIST("addresses", "{0.0.0.0, ::}", CFGF_NONE),
 		CFG_INT("port", 0, CFGF_NONE), CFG_END() };
+	static cfg_opt_t queue_opts[] = { CFG_STR("retry_first", "5m", CFGF_NONE),
+		CFG_STR("retry_most", "1h", CFGF_NONE), CFG_STR("lifetime", "5d", CFGF_NONE),
+		CFG_STR("bounce_lifetime", "1d", CFGF_NONE), CFG_STR("warn_after", "4h", CFGF_NONE),
+		CFG_INT("high_water", 20000, CFGF_NONE), CFG_INT("concurrency", 20, CFGF_NONE), CFG_END() };
 	static cfg_opt_t dns_opts[] = { CFG_STR_LIST("servers", "{}", CFGF_NONE),
 		CFG_STR_LIST("trust_anchor", "{/usr/share/dns/root.key}", CFGF_NONE), CFG_INT("timeout", 5, CFGF_NONE),
 		CFG_END() };
@@ -280,7 +320,8 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_INT("sessions_per_user", (long)LIMIT_SESSIONS_PER_USER, CFGF_NONE),
 		CFG_STR("sender_authentication", "enforce", CFGF_NONE),
 		CFG_STR_LIST("arc_trusted", "{}", CFGF_NONE),
-		CFG_SEC("listen", listen_opts, CFGF_MULTI | CFGF_TITLE), CFG_SEC("dns", dns_opts, CFGF_NONE), CFG_END() };
+		CFG_SEC("listen", listen_opts, CFGF_MULTI | CFGF_TITLE), CFG_SEC("dns", dns_opts, CFGF_NONE),
+		CFG_SEC("queue", queue_opts, CFGF_NONE), CFG_END() };
 	static struct config c;
 	cfg_t *cfg = cfg_init(opts, CFGF_NONE);
 	bool ok = false;

@@ -33,6 +33,13 @@ struct config_dns {
 	uint32_t timeout;   /* seconds for one question */
 };
 
+/* queue { ... }: times in seconds */
+struct config_queue {
+	uint64_t retry_first, retry_most, lifetime, bounce_lifetime, warn_after;
+	uint64_t high_water;  /* open deliveries; over it strangers get less */
+	uint64_t concurrency; /* conversations at once with one destination */
+};
+
 struct config {
 	char hostname[256];
 	char data_dir[256], run_dir[256], room_dir[256];
@@ -41,6 +48,7 @@ struct config {
 	uint32_t user_range;   /* how many accounts there are uids for */
 	uint64_t message_size; /* bytes */
 	uint32_t connections, connections_per_address, sessions_per_user;
+	struct config_queue queue;
 	enum config_sender sender_authentication;
 	char arc_trusted[4096]; /* domains whose ARC seals are believed, a comma between */
 	struct config_listener listeners[CONFIG_LISTENERS];

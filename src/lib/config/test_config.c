@@ -44,6 +44,8 @@ a_good_file(void **state)
 	assert_string_equal(c.listeners[2].name, "imaps");
 	assert_int_equal(c.listeners[2].port, 993);
 	assert_int_equal(c.uid_base, 200000);
+	assert_true(c.queue.retry_first == 300 && c.queue.retry_most == 3600 && c.queue.lifetime == 432000);
+	assert_true(c.queue.bounce_lifetime == 86400 && c.queue.warn_after == 14400);
 	assert_string_equal(c.dns.servers, "");
 	assert_int_equal(c.dns.timeout, 5);
 	assert_int_equal(c.dns.n_anchor_files, 1);
@@ -90,6 +92,10 @@ bad_files_say_what_and_where(void **state)
 		{ "hostname = mail.example.org\nlisten smtp { port = 25 addresses = {here} }\n",
 		    "no IP address" },
 		{ "hostname = mail.example.org\ncolour = blue\n", ":2: " },
+		{ "hostname = mail.example.org\nqueue { lifetime = \"5 days\" }\nlisten smtp { port = 25 }\n",
+		    "lifetime is \"5 days\"" },
+		{ "hostname = mail.example.org\nqueue { retry_first = 10s warn_after = 1s }\nlisten smtp { port = 25 }\n",
+		    "warn_after is \"1s\"" },
 		{ "hostname = mail.example.org\nmessage_size = 5\nlisten smtp { port = 25 }\n",
 		    "message_size is 5" },
 		{ "hostname = mail.example.org\nsender_authentication = yes\nlisten smtp { port = 25 }\n",

@@ -2,29 +2,23 @@
  *
  *   message(id, ..., content)   chunk(message, n, data)   delivery(id = message << 10 | i, ...)
  *
- * A message row goes with its last delivery row. Nothing is indexed but the ids: the queue holds the
- * schedule in memory, and lists walk in order of id.
+ *   message_more(message, ...)          delivery_more(id, ...)           only where there is something
+ *
+ * A message row goes with its last delivery row, and its rows of the other tables with it. Fresh
+ * deliveries (queued = 0) stand in no index but that of their ids; see spool.h.
  *
  * Ids come from a block that is reserved on the disk by the transaction that first uses it, so that
  * giving one costs no write. */
-#include "lib/store/spool.h"
+#include "lib/store/spool_int.h"
 
 #include <stdlib.h>
 
 #include "lib/base/limits.h"
-#include "lib/base/own.h"
-#include "lib/store/db.h"
 #include "lib/store/memfd.h"
 
 #define BLOCK 4096u		/* message ids reserved at a time */
 #define ID_BITS 20u		/* a new spool starts at seconds << 20 */
 #define TEXT_ID ((size_t)64)
-
-struct spool {
-	struct db db;
-	uint64_t next, reserved;	/* message ids: next to give, first not reserved */
-	uint64_t floor;			/* no open delivery is below it */
-};
 
 static const struct db_step steps[] = {
 	{ "CREATE TABLE message("
@@ -52,40 +46,107 @@ static const struct db_step steps[] = {
 	  "CREATE TABLE spool(one INTEGER PRIMARY KEY CHECK(one = 1),"
 	  " reserved INTEGER NOT NULL, epoch INTEGER NOT NULL);"
 	  "INSERT INTO spool VALUES(1, 1, 0)" },
+	/* SQLite takes a partial index for a query that repeats its condition as it is here. */
+	{ "CREATE TABLE message_more("
+	  " message INTEGER PRIMARY KEY,"
+	  " priority INTEGER NOT NULL,"
+	  " by INTEGER NOT NULL,"
+	  " envid TEXT NOT NULL,"
+	  " folder TEXT NOT NULL);"
+	  "CREATE TABLE delivery_more("
+	  " id INTEGER PRIMARY KEY,"
+	  " sender TEXT NOT NULL,"
+	  " notify INTEGER NOT NULL,"
+	  " orcpt TEXT NOT NULL);"
+	  "CREATE TABLE hold_rule("
+	  " id INTEGER PRIMARY KEY,"
+	  " kind INTEGER NOT NULL,"
+	  " pattern TEXT NOT NULL,"
+	  " reason TEXT NOT NULL);"
+	  "ALTER TABLE spool ADD COLUMN clock INTEGER NOT NULL DEFAULT 0;"
+	  "ALTER TABLE spool ADD COLUMN wall INTEGER NOT NULL DEFAULT 0;"
+	  "ALTER TABLE delivery ADD COLUMN queued INTEGER NOT NULL DEFAULT 0;"
+	  "UPDATE delivery SET queued=(SELECT received FROM message WHERE message.id=delivery.id >> 10)"
+	  " WHERE attempts > 0 OR state <> 0;"
+	  "CREATE INDEX delivery_due ON delivery(next) WHERE queued <> 0 AND state & 1 = 0" },
 };
 
-enum { Q_ADD, Q_ADD_CHUNK, Q_ADD_RCPT, Q_DROP_RCPT, Q_ANY_RCPT, Q_DROP, Q_DROP_CHUNKS, Q_DEFER,
-	Q_STATE, Q_PENDING, Q_FIND, Q_BY_TEXT, Q_CONTENT, Q_CHUNKS, Q_COUNT_M, Q_COUNT_D, Q_FLOOR,
-	Q_RESERVED, Q_RESERVE, Q_SIZE, Q_MAX };
-
 #define DELIVERY "SELECT d.id, m.id, d.account, m.submitter, m.received, d.next, m.size, m.flags," \
-	" d.attempts, d.state, m.queue_id, m.session, m.sender, d.address, d.original, d.reason" \
-	" FROM delivery d JOIN message m ON m.id = d.id >> 10 "
+	" d.attempts, d.state, m.queue_id, m.session, m.sender, d.address, d.original, d.reason," \
+	" d.queued, x.priority, x.by, x.envid, x.folder, y.sender, y.notify, y.orcpt" \
+	" FROM delivery d CROSS JOIN message m ON m.id = d.id >> 10" \
+	" LEFT JOIN message_more x ON x.message = m.id LEFT JOIN delivery_more y ON y.id = d.id "
+/* the first time that a fresh one does not go at once */
+#define QUEUED "queued=CASE queued WHEN 0 THEN next ELSE queued END"
+#define DUE "d.queued <> 0 AND d.state & 1 = 0 AND d.next >= ?1 AND (d.next > ?1 OR d.id > ?2)"
 
 static const char *const text[] = {
 	[Q_ADD] = "INSERT INTO message VALUES(?,?,?,?,?,?,?,?,?)",
+	[Q_ADD_MORE] = "INSERT INTO message_more VALUES(?,?,?,?,?)",
 	[Q_ADD_CHUNK] = "INSERT INTO chunk VALUES(?,?,?)",
-	[Q_ADD_RCPT] = "INSERT INTO delivery VALUES(?,?,0,0,?,?,?,'')",
+	[Q_ADD_RCPT] = "INSERT INTO delivery VALUES(?,?,?,0,?,?,?,?,?)",
+	[Q_ADD_RCPT_MORE] = "INSERT INTO delivery_more VALUES(?,?,?,?)",
 	[Q_DROP_RCPT] = "DELETE FROM delivery WHERE id=?",
 	[Q_ANY_RCPT] = "SELECT id FROM delivery WHERE id>=? AND id<=? LIMIT 1",
 	[Q_DROP] = "DELETE FROM message WHERE id=?",
 	[Q_DROP_CHUNKS] = "DELETE FROM chunk WHERE message=?",
-	[Q_DEFER] = "UPDATE delivery SET attempts=attempts+1, next=?2, reason=?3 WHERE id=?1",
-	[Q_STATE] = "UPDATE delivery SET state=?2, next=CASE ?3 WHEN 0 THEN next ELSE ?3 END,"
-	    " reason=?4 WHERE id=?1",
+	[Q_DROP_MORE] = "DELETE FROM message_more WHERE message=?",
+	[Q_DROP_RCPT_MORE] = "DELETE FROM delivery_more WHERE id>=? AND id<=?",
+	[Q_DEFER] = "UPDATE delivery SET attempts=attempts+1, " QUEUED ", next=?2, reason=?3 WHERE id=?1",
+	[Q_POSTPONE] = "UPDATE delivery SET " QUEUED ", next=?2,"
+	    " reason=CASE ?3 WHEN '' THEN reason ELSE ?3 END WHERE id=?1",
+	[Q_WARNED] = "UPDATE delivery SET state=state | 2 WHERE id=?1",
+	[Q_STATE] = "UPDATE delivery SET state=(state & 2) | ?2, " QUEUED ","
+	    " next=CASE ?3 WHEN 0 THEN next ELSE ?3 END, reason=?4 WHERE id=?1",
 	[Q_PENDING] = DELIVERY "WHERE d.id>? ORDER BY d.id LIMIT ?",
+	[Q_FRESH] = DELIVERY "WHERE d.id>? AND d.queued=0 ORDER BY d.id LIMIT ?",
+	[Q_DUE] = DELIVERY "WHERE " DUE " AND d.next<=?3 ORDER BY d.next, d.id LIMIT ?4",
+	[Q_NEXT_DUE] = "SELECT d.next FROM delivery d WHERE " DUE " ORDER BY d.next LIMIT 1",
 	[Q_FIND] = DELIVERY "WHERE d.id=?",
 	[Q_BY_TEXT] = "SELECT id FROM message WHERE queue_id=? ORDER BY id DESC LIMIT 1",
 	[Q_CONTENT] = "SELECT content, size FROM message WHERE id=?",
 	[Q_CHUNKS] = "SELECT data FROM chunk WHERE message=? ORDER BY n",
 	[Q_COUNT_M] = "SELECT count(*), coalesce(sum(size),0), coalesce(min(received),0)"
 	    " FROM message",
-	[Q_COUNT_D] = "SELECT count(*), coalesce(sum(state),0) FROM delivery",
+	[Q_COUNT_D] = "SELECT count(*), coalesce(sum(state & 1),0) FROM delivery",
 	[Q_FLOOR] = "SELECT id FROM delivery WHERE id>=? ORDER BY id LIMIT 1",
-	[Q_RESERVED] = "SELECT reserved FROM spool",
+	[Q_SPOOL] = "SELECT reserved, clock, wall FROM spool",
 	[Q_RESERVE] = "UPDATE spool SET reserved=?",
-	[Q_SIZE] = "SELECT size FROM message WHERE id=?",
+	[Q_CLOCK] = "UPDATE spool SET clock=?, wall=?",
+	[Q_SIZE] = "SELECT size, flags FROM message WHERE id=?",
+	[Q_RULE_ADD] = "INSERT INTO hold_rule VALUES(NULL,?,?,?) RETURNING id",
+	[Q_RULE_DELETE] = "DELETE FROM hold_rule WHERE id=?",
+	[Q_RULES] = "SELECT id, kind, pattern, reason FROM hold_rule ORDER BY id",
+	[Q_RULE_COUNT] = "SELECT count(*) FROM hold_rule",
 };
+
+/* Where the queue time goes on: what passed by the clock since it was noted, within bounds. */
+static uint64_t
+resume(uint64_t clock, uint64_t wall, uint64_t now)
+{
+	if (clock == 0)
+		return now;
+	if (now <= wall)
+		return clock;
+	return clock + (now - wall < SPOOL_GAP ? now - wall : SPOOL_GAP);
+}
+
+static enum store_err
+read_spool(struct spool *s, uint64_t now)
+{
+	uint64_t start = now / 1000000 << ID_BITS;
+	sqlite3_stmt *q = db_stmt(&s->db, Q_SPOOL);
+
+	if (!db_row(&s->db, q))
+		return s->db.err != STORE_OK ? s->db.err : STORE_DAMAGED;
+	s->reserved = db_get_int(q, 0);
+	s->resumed = resume(db_get_int(q, 1), db_get_int(q, 2), now);
+	db_done(q);
+	if (s->reserved < start)
+		s->reserved = start;
+	s->next = s->reserved; /* what an earlier process had reserved and not given is skipped */
+	return db_number(&s->db, db_stmt(&s->db, Q_COUNT_D), &s->open);
+}
 
 enum store_err
 spool_open(const char *path, uint64_t now, struct spool **out)
@@ -94,22 +155,18 @@ spool_open(const char *path, uint64_t now, struct spool **out)
 		.nsteps = sizeof steps / sizeof steps[0], .page_size = 4096, .cache_kib = 4096,
 		.checkpoint_pages = 4096, .durable = true };
 	struct spool *s = calloc(1, sizeof *s);
-	uint64_t start = now / 1000000 << ID_BITS;
 	enum store_err e;
 
 	if (s == NULL)
 		return STORE_FULL;
 	e = db_open(&s->db, &o);
 	if (e == STORE_OK)
-		e = db_number(&s->db, db_stmt(&s->db, Q_RESERVED), &s->reserved);
+		e = read_spool(s, now);
 	if (e != STORE_OK) {
 		db_close(&s->db);
 		free(s);
 		return e == STORE_NONE ? STORE_DAMAGED : e;
 	}
-	if (s->reserved < start)
-		s->reserved = start;
-	s->next = s->reserved; /* what an earlier process had reserved and not given is skipped */
 	*out = s;
 	return STORE_OK;
 }
@@ -138,12 +195,15 @@ fits(const struct spool_message *m)
 	if (m->queue_id.n == 0 || m->queue_id.n > TEXT_ID || m->session.n > TEXT_ID ||
 	    m->sender.n > LIMIT_SMTP_ADDRESS || (m->fd == -1 && m->content.n != m->size))
 		return false;
-	if (m->received > INT64_MAX || m->account > INT64_MAX)
+	if (m->received > INT64_MAX || m->account > INT64_MAX || m->queued > INT64_MAX ||
+	    m->first > INT64_MAX || m->by > INT64_MAX || m->priority < -9 || m->priority > 9 ||
+	    m->envid.n > SPOOL_ENVID || m->folder.n > SPOOL_FOLDER || m->flags > SPOOL_FLAGS)
 		return false;
 	for (size_t i = 0; i < m->rcpts; i++)
 		if (m->rcpt[i].address.n == 0 || m->rcpt[i].address.n > LIMIT_SMTP_ADDRESS ||
 		    m->rcpt[i].original.n > 2 * LIMIT_SMTP_ADDRESS ||
-		    m->rcpt[i].account > INT64_MAX)
+		    m->rcpt[i].account > INT64_MAX || m->rcpt[i].sender.n > LIMIT_SMTP_ADDRESS ||
+		    m->rcpt[i].orcpt.n > SPOOL_ORCPT)
 			return false;
 	return true;
 }
@@ -185,6 +245,42 @@ add_chunks(struct spool *s, uint64_t id, struct source *src)
 	return STORE_OK;
 }
 
+static bool
+has_more(const struct spool_message *m)
+{
+	return m->priority != 0 || m->by != 0 || m->envid.n > 0 || m->folder.n > 0;
+}
+
+static bool
+rcpt_has_more(const struct spool_rcpt *r)
+{
+	return r->notify != 0 || r->sender.n > 0 || r->orcpt.n > 0;
+}
+
+static uint32_t
+flags_of(const struct spool_message *m)
+{
+	uint32_t flags = m->flags | (has_more(m) ? SPOOL_MORE : 0);
+
+	for (size_t i = 0; i < m->rcpts; i++)
+		if (rcpt_has_more(&m->rcpt[i]))
+			return flags | SPOOL_RCPT_MORE;
+	return flags;
+}
+
+static enum store_err
+add_more(struct spool *s, uint64_t id, const struct spool_message *m)
+{
+	sqlite3_stmt *q = db_stmt(&s->db, Q_ADD_MORE);
+
+	db_int(q, 1, id);
+	db_int(q, 2, (uint64_t)(int64_t)m->priority);
+	db_int(q, 3, m->by);
+	db_text(q, 4, m->envid);
+	db_text(q, 5, m->folder);
+	return db_run(&s->db, q);
+}
+
 static enum store_err
 add_message(struct spool *s, uint64_t id, const struct spool_message *m)
 {
@@ -204,14 +300,41 @@ add_message(struct spool *s, uint64_t id, const struct spool_message *m)
 	db_text(q, 4, m->sender);
 	db_int(q, 5, m->account);
 	db_int(q, 6, m->received);
-	db_int(q, 7, m->flags);
+	db_int(q, 7, flags_of(m));
 	db_int(q, 8, m->size);
 	db_blob(q, 9, first);
 	e = db_run(&s->db, q);
 	if (e == STORE_OK)
 		e = add_chunks(s, id, &src);
 	source_free(&src);
+	if (e == STORE_OK && has_more(m))
+		e = add_more(s, id, m);
 	return e;
+}
+
+static enum store_err
+add_rcpt(struct spool *s, uint64_t id, const struct spool_message *m, const struct spool_rcpt *r)
+{
+	uint64_t now = m->queued != 0 ? m->queued : m->received;
+	bool waits = m->first > now;
+	sqlite3_stmt *q = db_stmt(&s->db, Q_ADD_RCPT);
+
+	db_int(q, 1, id);
+	db_int(q, 2, r->account);
+	db_int(q, 3, m->held.n > 0 ? SPOOL_HELD : SPOOL_ACTIVE);
+	db_int(q, 4, waits ? m->first : now);
+	db_text(q, 5, r->address);
+	db_text(q, 6, r->original);
+	db_text(q, 7, slice_head(m->held, SPOOL_REASON));
+	db_int(q, 8, waits || m->held.n > 0 ? now : 0);
+	if (db_run(&s->db, q) != STORE_OK || !rcpt_has_more(r))
+		return s->db.err;
+	q = db_stmt(&s->db, Q_ADD_RCPT_MORE);
+	db_int(q, 1, id);
+	db_text(q, 2, r->sender);
+	db_int(q, 3, r->notify);
+	db_text(q, 4, r->orcpt);
+	return db_run(&s->db, q);
 }
 
 enum store_err
@@ -232,17 +355,10 @@ spool_accept(struct spool *s, const struct spool_message *m, uint64_t *id)
 		e = add_message(s, mine, m);
 	if (e != STORE_OK)
 		return e;
-	for (size_t i = 0; i < m->rcpts; i++) {
-		sqlite3_stmt *q = db_stmt(&s->db, Q_ADD_RCPT);
-
-		db_int(q, 1, spool_delivery_id(mine, i));
-		db_int(q, 2, m->rcpt[i].account);
-		db_int(q, 3, m->received);
-		db_text(q, 4, m->rcpt[i].address);
-		db_text(q, 5, m->rcpt[i].original);
-		if (db_run(&s->db, q) != STORE_OK)
+	for (size_t i = 0; i < m->rcpts; i++)
+		if (add_rcpt(s, spool_delivery_id(mine, i), m, &m->rcpt[i]) != STORE_OK)
 			return s->db.err;
-	}
+	s->added += m->rcpts;
 	*id = mine;
 	return STORE_OK;
 }
@@ -258,10 +374,43 @@ change(struct spool *s, sqlite3_stmt *q)
 	return db_changed(&s->db) == 0 ? STORE_NONE : STORE_OK;
 }
 
+static enum store_err
+drop(struct spool *s, unsigned statement, uint64_t first, uint64_t last)
+{
+	sqlite3_stmt *q = db_stmt(&s->db, statement);
+
+	db_int(q, 1, first);
+	if (last != 0)
+		db_int(q, 2, last);
+	return db_run(&s->db, q);
+}
+
+/* The message has no recipient any more: all of it goes. */
+static enum store_err
+drop_message(struct spool *s, uint64_t message)
+{
+	uint64_t size, flags;
+	sqlite3_stmt *q = db_stmt(&s->db, Q_SIZE);
+
+	db_int(q, 1, message);
+	if (!db_row(&s->db, q))
+		return db_fail(&s->db, STORE_DAMAGED);
+	size = db_get_int(q, 0);
+	flags = db_get_int(q, 1);
+	db_done(q);
+	if (size > STORE_CHUNK)
+		(void)drop(s, Q_DROP_CHUNKS, message, 0);
+	if ((flags & SPOOL_MORE) != 0)
+		(void)drop(s, Q_DROP_MORE, message, 0);
+	if ((flags & SPOOL_RCPT_MORE) != 0)
+		(void)drop(s, Q_DROP_RCPT_MORE, spool_delivery_id(message, 0), spool_delivery_id(message, 1023));
+	return drop(s, Q_DROP, message, 0);
+}
+
 enum store_err
 spool_settle(struct spool *s, uint64_t delivery)
 {
-	uint64_t message = delivery >> SPOOL_RCPT_BITS, other, size;
+	uint64_t message = delivery >> SPOOL_RCPT_BITS, other;
 	sqlite3_stmt *q;
 	enum store_err e;
 
@@ -271,38 +420,60 @@ spool_settle(struct spool *s, uint64_t delivery)
 	e = change(s, q);
 	if (e != STORE_OK)
 		return e;
+	s->dropped++;
 	q = db_stmt(&s->db, Q_ANY_RCPT);
 	db_int(q, 1, spool_delivery_id(message, 0));
 	db_int(q, 2, spool_delivery_id(message, 1023));
 	e = db_number(&s->db, q, &other);
-	if (e != STORE_NONE)
-		return e;
-	q = db_stmt(&s->db, Q_SIZE);
-	db_int(q, 1, message);
-	e = db_number(&s->db, q, &size);
-	if (e != STORE_OK)
-		return e == STORE_NONE ? db_fail(&s->db, STORE_DAMAGED) : e;
-	if (size > STORE_CHUNK) {
-		q = db_stmt(&s->db, Q_DROP_CHUNKS);
-		db_int(q, 1, message);
-		(void)db_run(&s->db, q);
-	}
-	q = db_stmt(&s->db, Q_DROP);
-	db_int(q, 1, message);
-	return db_run(&s->db, q);
+	return e == STORE_NONE ? drop_message(s, message) : e;
+}
+
+static enum store_err
+put_off(struct spool *s, unsigned statement, uint64_t delivery, uint64_t next, struct slice reason)
+{
+	sqlite3_stmt *q;
+
+	PN_ASSERT(s->db.open_tx);
+	q = db_stmt(&s->db, statement);
+	db_int(q, 1, delivery);
+	db_int(q, 2, next);
+	db_text(q, 3, slice_head(reason, SPOOL_REASON));
+	return change(s, q);
 }
 
 enum store_err
 spool_defer(struct spool *s, uint64_t delivery, uint64_t next, struct slice reason)
 {
+	return put_off(s, Q_DEFER, delivery, next, reason);
+}
+
+enum store_err
+spool_postpone(struct spool *s, uint64_t delivery, uint64_t next, struct slice reason)
+{
+	return put_off(s, Q_POSTPONE, delivery, next, reason);
+}
+
+enum store_err
+spool_warned(struct spool *s, uint64_t delivery)
+{
 	sqlite3_stmt *q;
 
 	PN_ASSERT(s->db.open_tx);
-	q = db_stmt(&s->db, Q_DEFER);
+	q = db_stmt(&s->db, Q_WARNED);
 	db_int(q, 1, delivery);
-	db_int(q, 2, next);
-	db_text(q, 3, slice_head(reason, SPOOL_REASON));
 	return change(s, q);
+}
+
+enum store_err
+spool_note_time(struct spool *s, uint64_t queue_time, uint64_t now)
+{
+	sqlite3_stmt *q;
+
+	PN_ASSERT(s->db.open_tx);
+	q = db_stmt(&s->db, Q_CLOCK);
+	db_int(q, 1, queue_time);
+	db_int(q, 2, now);
+	return db_run(&s->db, q);
 }
 
 static enum store_err
@@ -335,9 +506,10 @@ spool_release(struct spool *s, uint64_t delivery, uint64_t next)
 /* After a rollback the reservation of this batch may be gone: ids already used in it are not given
  * again all the same. */
 static void
-forget_block(struct spool *s)
+forget_batch(struct spool *s)
 {
 	s->reserved = s->next;
+	s->added = s->dropped = 0;
 }
 
 enum store_err
@@ -345,190 +517,31 @@ spool_commit(struct spool *s)
 {
 	enum store_err e = db_commit(&s->db);
 
-	if (e != STORE_OK)
-		forget_block(s);
-	return e;
+	if (e != STORE_OK) {
+		forget_batch(s);
+		return e;
+	}
+	s->open += s->added;
+	s->open -= s->dropped;
+	s->added = s->dropped = 0;
+	return STORE_OK;
 }
 
 void
 spool_rollback(struct spool *s)
 {
 	db_rollback(&s->db);
-	forget_block(s);
+	forget_batch(s);
 }
 
-static void
-read_delivery(sqlite3_stmt *q, struct spool_delivery *d)
+uint64_t
+spool_open_deliveries(const struct spool *s)
 {
-	*d = (struct spool_delivery){ .id = db_get_int(q, 0), .message = db_get_int(q, 1),
-		.account = db_get_int(q, 2), .submitter = db_get_int(q, 3),
-		.received = db_get_int(q, 4), .next = db_get_int(q, 5), .size = db_get_int(q, 6),
-		.flags = (uint32_t)db_get_int(q, 7), .attempts = (uint32_t)db_get_int(q, 8),
-		.state = db_get_int(q, 9) == SPOOL_HELD ? SPOOL_HELD : SPOOL_ACTIVE,
-		.queue_id = db_get_blob(q, 10), .session = db_get_blob(q, 11),
-		.sender = db_get_blob(q, 12), .address = db_get_blob(q, 13),
-		.original = db_get_blob(q, 14), .reason = db_get_blob(q, 15) };
+	return s->open;
 }
 
-enum store_err
-spool_pending(struct spool *s, uint64_t after, size_t max,
-    bool (*fn)(void *ctx, const struct spool_delivery *d), void *ctx, uint64_t *last)
+uint64_t
+spool_resumed(const struct spool *s)
 {
-	struct spool_delivery d;
-	uint64_t seen = after;
-	sqlite3_stmt *q;
-
-	(void)db_read(&s->db);
-	q = db_stmt(&s->db, Q_PENDING);
-	db_int(q, 1, after);
-	db_int(q, 2, max);
-	while (db_row(&s->db, q)) {
-		read_delivery(q, &d);
-		seen = d.id;
-		if (!fn(ctx, &d)) {
-			db_done(q);
-			break;
-		}
-	}
-	if (s->db.err == STORE_OK && last != NULL)
-		*last = seen;
-	return s->db.err;
-}
-
-enum store_err
-spool_find(struct spool *s, uint64_t delivery, struct arena *a, struct spool_delivery *out)
-{
-	struct spool_delivery d;
-	sqlite3_stmt *q;
-	bool ok;
-
-	(void)db_read(&s->db);
-	q = db_stmt(&s->db, Q_FIND);
-	db_int(q, 1, delivery);
-	if (!db_row(&s->db, q))
-		return s->db.err != STORE_OK ? s->db.err : STORE_NONE;
-	read_delivery(q, &d);
-	ok = arena_copy(a, d.queue_id, &d.queue_id) && arena_copy(a, d.session, &d.session) &&
-	    arena_copy(a, d.sender, &d.sender) && arena_copy(a, d.address, &d.address) &&
-	    arena_copy(a, d.original, &d.original) && arena_copy(a, d.reason, &d.reason);
-	db_done(q);
-	if (!ok)
-		return STORE_LIMIT;
-	*out = d;
-	return STORE_OK;
-}
-
-enum store_err
-spool_by_queue_id(struct spool *s, struct slice queue_id, uint64_t *message)
-{
-	sqlite3_stmt *q;
-
-	(void)db_read(&s->db);
-	q = db_stmt(&s->db, Q_BY_TEXT);
-	db_text(q, 1, queue_id);
-	return db_number(&s->db, q, message);
-}
-
-static enum store_err
-write_content(struct spool *s, uint64_t message, int fd, uint64_t *size)
-{
-	uint64_t had = 0, want;
-	sqlite3_stmt *q = db_stmt(&s->db, Q_CONTENT);
-	struct slice part;
-	enum store_err e;
-
-	db_int(q, 1, message);
-	if (!db_row(&s->db, q))
-		return s->db.err != STORE_OK ? s->db.err : STORE_NONE;
-	part = db_get_blob(q, 0);
-	want = db_get_int(q, 1);
-	had = part.n;
-	e = memfd_write(fd, part);
-	db_done(q);
-	if (e != STORE_OK)
-		return e;
-	if (want > STORE_CHUNK) {
-		q = db_stmt(&s->db, Q_CHUNKS);
-		db_int(q, 1, message);
-		while (e == STORE_OK && db_row(&s->db, q)) {
-			part = db_get_blob(q, 0);
-			had += part.n;
-			e = memfd_write(fd, part);
-		}
-		db_done(q);
-	}
-	if (e == STORE_OK)
-		e = s->db.err;
-	if (e == STORE_OK && had != want)
-		e = STORE_DAMAGED;
-	if (e == STORE_OK)
-		*size = want;
-	return e;
-}
-
-enum store_err
-spool_content(struct spool *s, uint64_t message, int *fd, uint64_t *size)
-{
-	own(fd_t) mem = memfd_new("message");
-	uint64_t n = 0;
-	enum store_err e = db_read(&s->db);
-
-	if (mem < 0)
-		return STORE_FULL;
-	if (e == STORE_OK)
-		e = write_content(s, message, mem, &n);
-	if (e == STORE_OK)
-		e = memfd_seal(mem);
-	if (e != STORE_OK)
-		return e;
-	*fd = fd_take(&mem);
-	if (size != NULL)
-		*size = n;
-	return STORE_OK;
-}
-
-enum store_err
-spool_count(struct spool *s, struct spool_counts *out)
-{
-	struct spool_counts c = { .commits = s->db.commits };
-	sqlite3_stmt *q;
-
-	(void)db_read(&s->db);
-	q = db_stmt(&s->db, Q_COUNT_M);
-	if (db_row(&s->db, q)) {
-		c.messages = db_get_int(q, 0);
-		c.bytes = db_get_int(q, 1);
-		c.oldest = db_get_int(q, 2);
-		db_done(q);
-	}
-	q = db_stmt(&s->db, Q_COUNT_D);
-	if (db_row(&s->db, q)) {
-		c.deliveries = db_get_int(q, 0);
-		c.held = db_get_int(q, 1);
-		db_done(q);
-	}
-	if (s->db.err == STORE_OK)
-		*out = c;
-	return s->db.err;
-}
-
-enum store_err
-spool_floor(struct spool *s, uint64_t *out)
-{
-	uint64_t found;
-	sqlite3_stmt *q;
-	enum store_err e;
-
-	PN_ASSERT(!s->db.open_tx);
-	(void)db_read(&s->db);
-	q = db_stmt(&s->db, Q_FLOOR);
-	db_int(q, 1, s->floor);
-	e = db_number(&s->db, q, &found);
-	if (e == STORE_NONE) {
-		found = spool_delivery_id(s->next, 0);
-		e = STORE_OK;
-	}
-	if (e == STORE_OK)
-		*out = s->floor = found;
-	return e;
+	return s->resumed;
 }

@@ -65,7 +65,7 @@ on_list(void *ctx, struct ipc_call *call, struct cli_queue_list *m)
 	PN_ASSERT(l != NULL);
 	l->a = a;
 	if (spool_pending(admin->q->spool, after, SIZE_MAX, list_one, l, NULL) == STORE_OK &&
-	    spool_count(admin->q->spool, &counts) == STORE_OK)
+	    true)
 		out = (struct cli_queue_list_answer){ .status = CLI_QUEUE_RESULT_OK,
 			.messages = l->messages,
 			.n_messages = l->n,

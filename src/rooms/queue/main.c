@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * queue: durable accept, and delivery into mailboxes. */
+ * queue: durable accept, delivery into mailboxes and to send, retries, bounces. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,10 +30,33 @@ introduce(void *ctx, const char *peer, const char *instance, int fd)
 		batch_introduce(q, peer, instance, fd);
 	else if (strcmp(peer, "warden") == 0)
 		deliver_warden(q, fd);
+	else if (strcmp(peer, "send") == 0)
+		remote_send(q, fd);
 	else if (strcmp(peer, "cli") == 0)
 		admin_introduce(q, fd);
 	else
 		(void)close(fd);
+}
+
+/* In us; what is told are seconds. */
+static uint64_t
+seconds(const struct queue *q, const char *key, uint64_t least, uint64_t most)
+{
+	return proc_number(q->proc, key, least, most) * 1000000;
+}
+
+static void
+settings(struct queue *q)
+{
+	q->message_size = proc_number(q->proc, "message_size", 1, UINT64_C(1) << 40);
+	q->hostname = proc_setting(q->proc, "hostname");
+	q->set = (struct queue_settings){ .retry_first = seconds(q, "retry_first", 1, 86400),
+		.retry_most = seconds(q, "retry_most", 1, 864000),
+		.lifetime = seconds(q, "lifetime", 1, 8640000),
+		.bounce_lifetime = seconds(q, "bounce_lifetime", 1, 8640000),
+		.warn_after = seconds(q, "warn_after", 1, 8640000),
+		.high_water = proc_number(q->proc, "high_water", 1, UINT64_C(1) << 32),
+		.concurrency = (unsigned)proc_number(q->proc, "concurrency", 1, QUEUE_JOBS) };
 }
 
 static void
@@ -43,6 +66,7 @@ stop(void *ctx)
 
 	q->stopping = true;
 	batch_commit(q);
+	schedule_stop(q);
 	loop_stop(q->loop);
 }
 
@@ -63,7 +87,7 @@ main(void)
 	bool bad;
 
 	q.proc = proc_boot("queue");
-	q.message_size = proc_number(q.proc, "message_size", 1, UINT64_C(1) << 40);
+	settings(&q);
 	q.loop = loop_new();
 	if (!testvfs_env(&bad) && bad)
 		return EX_SOFTWARE;
@@ -72,7 +96,9 @@ main(void)
 	if (e != STORE_OK)
 		queue_die(&q, "queue.db cannot be opened", e);
 	batch_init(&q);
-	deliver_init(&q);
+	rules_load(&q);
+	remote_init(&q);
+	schedule_init(&q);
 	loop_on_idle(q.loop, idle, &q);
 	return proc_serve(q.proc, q.loop, &peers, &q);
 }

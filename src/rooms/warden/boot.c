@@ -146,6 +146,18 @@ hand_file(struct room *r, const char *name, const char *path)
 	hand(r, name, fd);
 }
 
+static void
+tell_queue(struct room *r, const struct config_queue *c)
+{
+	tell_number(r, "retry_first", c->retry_first);
+	tell_number(r, "retry_most", c->retry_most);
+	tell_number(r, "lifetime", c->lifetime);
+	tell_number(r, "bounce_lifetime", c->bounce_lifetime);
+	tell_number(r, "warn_after", c->warn_after);
+	tell_number(r, "high_water", c->high_water);
+	tell_number(r, "concurrency", c->concurrency);
+}
+
 void
 room_boot(struct warden *w, struct room *r)
 {
@@ -181,6 +193,8 @@ room_boot(struct warden *w, struct room *r)
 		tell_number(r, "dns_timeout", c->dns.timeout * 1000u);
 		for (size_t i = 0; i < c->dns.n_anchor_files; i++)
 			hand_file(r, "anchor", c->dns.anchor_files[i]);
+	} else if (slice_eq(kind, S("queue"))) {
+		tell_queue(r, &c->queue);
 	} else if (slice_eq(kind, S("auth"))) {
 		tell_number(r, "user_range", c->user_range);
 	}
