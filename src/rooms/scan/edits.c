@@ -11,7 +11,8 @@ scan_edit(struct scan_job *j, uint64_t at, uint64_t remove, struct slice insert)
 	size_t i = j->n_edits;
 
 	PN_ASSERT(insert.n <= SCAN_INSERT);
-	while (i > 0 && e[i - 1].at > at)
+	/* what is inserted where something goes comes before it */
+	while (i > 0 && (e[i - 1].at > at || (e[i - 1].at == at && remove == 0 && e[i - 1].remove > 0)))
 		i--;
 	if (i > 0 && insert.n == 0 && e[i - 1].at + e[i - 1].remove == at && e[i - 1].remove > 0) {
 		e[i - 1].remove += remove;
