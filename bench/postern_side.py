@@ -28,6 +28,7 @@ class Postern:
     def start(self, group):
         self.server = quickstart(self.dir, self.port_base)
         self.port = self.server.ports["smtp"]
+        self.server.cli("account", "limit", "default", "--inbound", "0", "--recipients", "0", "--messages", "0")
         for u in self.users:
             self.server.add_account(f"{u}@example.test", PASSWORD)
         self.server.stop()

@@ -11,9 +11,8 @@
 #include "ipc/cli_auth.h"
 #include "lib/make/records.h"
 
-/* Says what the server answered; the exit status. */
-static int
-answered(enum ipc_status st, enum cli_auth_result result, struct slice text, const char *subject)
+int
+cli_answered(enum ipc_status st, unsigned result, struct slice text, const char *subject)
 {
 	static const int statuses[] = { EX_OK, EX_CANTCREAT, EX_NOUSER, EX_DATAERR, EX_CANTCREAT, EX_TEMPFAIL };
 
@@ -21,7 +20,7 @@ answered(enum ipc_status st, enum cli_auth_result result, struct slice text, con
 		cli_no_answer(st);
 	if (result != CLI_AUTH_RESULT_OK)
 		(void)fprintf(stderr, "postern: %s: %.*s%s%s\n", subject, SFMT(text), text.n > 0 ? "" : "refused: ",
-		    text.n > 0 ? "" : cli_auth_result_name(result));
+		    text.n > 0 ? "" : cli_auth_result_name((enum cli_auth_result)result));
 	return statuses[result];
 }
 
@@ -119,7 +118,7 @@ cmd_account_add(struct cli *c)
 	client = cli_connect(c, "auth");
 	in.address = slice_z(c->argv[0]);
 	sent = cli_auth_account_add(client, &in, cli_deadline(), c->arena, &out);
-	st = answered(sent, out.status, out.text, c->argv[0]);
+	st = cli_answered(sent, out.status, out.text, c->argv[0]);
 	if (st == EX_OK && shown)
 		show_password(c, c->argv[0], password);
 	explicit_bzero(password, sizeof password);
@@ -143,7 +142,7 @@ cmd_account_passwd(struct cli *c)
 	client = cli_connect(c, "auth");
 	in.address = slice_z(c->argv[0]);
 	sent = cli_auth_account_passwd(client, &in, cli_deadline(), c->arena, &out);
-	st = answered(sent, out.status, out.text, c->argv[0]);
+	st = cli_answered(sent, out.status, out.text, c->argv[0]);
 	if (st == EX_OK && shown)
 		show_password(c, c->argv[0], password);
 	explicit_bzero(password, sizeof password);
@@ -165,7 +164,7 @@ enable(struct cli *c, bool enabled)
 	client = cli_connect(c, "auth");
 	in.address = slice_z(c->argv[0]);
 	sent = cli_auth_account_enable(client, &in, cli_deadline(), c->arena, &out);
-	st = answered(sent, out.status, out.text, c->argv[0]);
+	st = cli_answered(sent, out.status, out.text, c->argv[0]);
 	ipc_client_free(&client);
 	return st;
 }
@@ -187,7 +186,7 @@ cmd_account_delete(struct cli *c)
 	client = cli_connect(c, "auth");
 	in.address = slice_z(c->argv[0]);
 	sent = cli_auth_account_delete(client, &in, cli_deadline(), c->arena, &out);
-	st = answered(sent, out.status, out.text, c->argv[0]);
+	st = cli_answered(sent, out.status, out.text, c->argv[0]);
 	ipc_client_free(&client);
 	if (st == EX_OK && !c->quiet)
 		(void)printf("deleted; the mail is set aside beneath %s/mail\n", c->config.data_dir);
@@ -244,7 +243,7 @@ cmd_alias_add(struct cli *c)
 	in.address = slice_z(c->argv[0]);
 	in.target = slice_z(c->argv[1]);
 	sent = cli_auth_alias_add(client, &in, cli_deadline(), c->arena, &out);
-	st = answered(sent, out.status, out.text, c->argv[0]);
+	st = cli_answered(sent, out.status, out.text, c->argv[0]);
 	ipc_client_free(&client);
 	return st;
 }
@@ -264,7 +263,7 @@ cmd_alias_delete(struct cli *c)
 	in.address = slice_z(c->argv[0]);
 	in.target = slice_z(c->argv[1]);
 	sent = cli_auth_alias_delete(client, &in, cli_deadline(), c->arena, &out);
-	st = answered(sent, out.status, out.text, c->argv[0]);
+	st = cli_answered(sent, out.status, out.text, c->argv[0]);
 	ipc_client_free(&client);
 	return st;
 }
@@ -315,7 +314,7 @@ cmd_domain_add(struct cli *c)
 	client = cli_connect(c, "auth");
 	in.name = slice_z(c->argv[0]);
 	sent = cli_auth_domain_add(client, &in, cli_deadline(), c->arena, &out);
-	st = answered(sent, out.status, out.text, c->argv[0]);
+	st = cli_answered(sent, out.status, out.text, c->argv[0]);
 	ipc_client_free(&client);
 	/* its mail is signed from the first one on */
 	return st == EX_OK ? dkim_generate_keys(c, c->argv[0]) : st;
@@ -335,7 +334,7 @@ cmd_domain_delete(struct cli *c)
 	client = cli_connect(c, "auth");
 	in.name = slice_z(c->argv[0]);
 	sent = cli_auth_domain_delete(client, &in, cli_deadline(), c->arena, &out);
-	st = answered(sent, out.status, out.text, c->argv[0]);
+	st = cli_answered(sent, out.status, out.text, c->argv[0]);
 	ipc_client_free(&client);
 	return st == EX_OK ? dkim_retire_keys(c, c->argv[0]) : st;
 }
@@ -343,7 +342,7 @@ cmd_domain_delete(struct cli *c)
 int
 cmd_domain_list(struct cli *c)
 {
-	static const char *const columns[] = { "domain", "created", NULL };
+	static const char *const columns[] = { "domain", "alias of", "separator", "catch-all", "created", NULL };
 	struct cli_auth_domain_list in = { 0 };
 	struct cli_auth_domain_list_answer out = { .more = true };
 	struct ipc_client *client = cli_connect(c, "auth");
@@ -355,9 +354,13 @@ cmd_domain_list(struct cli *c)
 		if (st != IPC_OK || out.status != CLI_AUTH_RESULT_OK)
 			cli_no_answer(st);
 		for (size_t i = 0; i < out.n_domains; i++) {
+			const struct cli_auth_domain *d = &out.domains[i];
 			json_t *row = json_object();
 
-			row_set(row, "domain", json_of(out.domains[i].name));
+			row_set(row, "domain", json_of(d->name));
+			row_set(row, "alias of", d->alias_of.n > 0 ? json_of(d->alias_of) : json_null());
+			row_set(row, "separator", d->own_separator ? json_of(d->separator) : json_null());
+			row_set(row, "catch-all", d->catch_all.n > 0 ? json_of(d->catch_all) : json_null());
 			row_set(row, "created", json_time(out.domains[i].created_us));
 			(void)json_array_append_new(rows, row);
 			in.after = out.domains[i].name;

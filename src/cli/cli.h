@@ -43,6 +43,8 @@ int cli_control(struct cli *c);
 uint64_t cli_deadline(void);
 /* The end of a command that the server did not answer. Exits. */
 _Noreturn void cli_no_answer(enum ipc_status st);
+/* Says what auth or drop answered, where it was not ok; the exit status. result is their enum result. */
+int cli_answered(enum ipc_status st, unsigned result, struct slice text, const char *subject);
 /* "postern: what: detail" on stderr; gives status back. */
 int cli_fail(int status, const char *what, const char *detail);
 /* Takes "--name VALUE" or "--name" (value NULL) out of the arguments; false when it is not there. */
@@ -86,6 +88,17 @@ int cmd_account_delete(struct cli *c);
 int cmd_alias_add(struct cli *c);
 int cmd_alias_list(struct cli *c);
 int cmd_alias_delete(struct cli *c);
+int cmd_domain_alias(struct cli *c);
+int cmd_domain_separator(struct cli *c);
+int cmd_domain_catch_all(struct cli *c);
+int cmd_list_add(struct cli *c);
+int cmd_list_list(struct cli *c);
+int cmd_list_delete(struct cli *c);
+int cmd_sender_grant(struct cli *c);
+int cmd_sender_revoke(struct cli *c);
+int cmd_sender_list(struct cli *c);
+int cmd_account_limit(struct cli *c);
+int cmd_account_limits(struct cli *c);
 int cmd_domain_add(struct cli *c);
 int cmd_domain_list(struct cli *c);
 int cmd_domain_delete(struct cli *c);

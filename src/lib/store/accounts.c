@@ -1,21 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * A deleted account keeps its row, without an address: its id is never given again. */
-#include "lib/store/accounts.h"
+#include "lib/store/accounts_int.h"
 
 #include <stdlib.h>
 
 #include "lib/base/chars.h"
 #include "lib/base/encode.h"
 #include "lib/base/limits.h"
-#include "lib/store/db.h"
 
 #define HOUR_US ((uint64_t)3600000000)
-#define ADDRESS (LIMIT_SMTP_LOCAL + 1 + LIMIT_DOMAIN)
-
-struct accounts {
-	struct db db;
-	uint64_t revision;
-};
 
 static const struct db_step steps[] = {
 	{ "CREATE TABLE domain(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
@@ -34,12 +27,18 @@ static const struct db_step steps[] = {
 	  "CREATE INDEX alias_target ON alias(target);"
 	  "CREATE TABLE revision(number INTEGER PRIMARY KEY, time INTEGER NOT NULL,"
 	  " by TEXT NOT NULL, what TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL)" },
+	{ "ALTER TABLE domain ADD COLUMN alias_of TEXT NOT NULL DEFAULT '';"
+	  "ALTER TABLE domain ADD COLUMN separator TEXT;" /* NULL: as everywhere; '': none */
+	  "ALTER TABLE domain ADD COLUMN catch_all TEXT NOT NULL DEFAULT '';"
+	  "CREATE TABLE list(address TEXT PRIMARY KEY, owner TEXT NOT NULL,"
+	  " writers INTEGER NOT NULL) WITHOUT ROWID;" /* its members are rows of alias */
+	  "CREATE TABLE sender(account INTEGER NOT NULL, address TEXT NOT NULL,"
+	  " PRIMARY KEY(account, address)) WITHOUT ROWID;"
+	  "CREATE TABLE limits(subject TEXT PRIMARY KEY, rcpts INTEGER NOT NULL,"
+	  " messages INTEGER NOT NULL, inbound INTEGER NOT NULL) WITHOUT ROWID;"
+	  "CREATE TABLE setting(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
+	  "CREATE TABLE rate(key INTEGER PRIMARY KEY, until INTEGER NOT NULL)" },
 };
-
-enum { Q_REVISION, Q_REVISE, Q_DOMAIN, Q_FIRST_DOMAIN, Q_DOMAIN_ADD, Q_DOMAIN_DROP, Q_DOMAIN_USED,
-	Q_DOMAINS, Q_NEXT_ID, Q_ADD, Q_FIND, Q_BY_ID, Q_HASH, Q_STATE, Q_DELETE, Q_LIST, Q_LOGIN,
-	Q_ALIAS, Q_ALIAS_ADD, Q_ALIAS_DROP, Q_ALIAS_DROP_ONE, Q_ALIAS_FORGET, Q_ALIAS_COUNT,
-	Q_ALIASES, Q_HISTORY, Q_MAX };
 
 #define ACCOUNT "SELECT id, revision, address, hash, state, created, login FROM account "
 
@@ -47,13 +46,23 @@ static const char *const text[] = {
 	[Q_REVISION] = "SELECT coalesce(max(number),0) FROM revision",
 	[Q_REVISE] = "INSERT INTO revision VALUES(?,?,?,?,?,?)",
 	[Q_DOMAIN] = "SELECT id FROM domain WHERE name=?",
+	[Q_ROUTE] = "SELECT alias_of, coalesce(separator, (SELECT value FROM setting WHERE"
+	    " key='separator'), '+'), catch_all FROM domain WHERE name=?",
+	[Q_DOMAIN_ALIAS] = "UPDATE domain SET alias_of=?2 WHERE name=?1",
+	[Q_DOMAIN_SEPARATOR] = "UPDATE domain SET separator=?2 WHERE name=?1",
+	[Q_DOMAIN_SEPARATOR_NULL] = "UPDATE domain SET separator=NULL WHERE name=?1",
+	[Q_DOMAIN_CATCH_ALL] = "UPDATE domain SET catch_all=?2 WHERE name=?1",
+	[Q_DOMAIN_ALIASED] = "SELECT count(*) FROM domain WHERE alias_of=?",
 	[Q_FIRST_DOMAIN] = "SELECT name FROM domain ORDER BY id LIMIT 1",
 	[Q_DOMAIN_ADD] = "INSERT INTO domain(name, created) VALUES(?,?)",
 	[Q_DOMAIN_DROP] = "DELETE FROM domain WHERE name=?",
 	[Q_DOMAIN_USED] = "SELECT (SELECT count(*) FROM account WHERE"
 	    " substr(address, instr(address,'@')+1)=?1) + (SELECT count(*) FROM alias WHERE"
-	    " substr(address, instr(address,'@')+1)=?1)",
-	[Q_DOMAINS] = "SELECT name, created FROM domain WHERE name>? ORDER BY name",
+	    " substr(address, instr(address,'@')+1)=?1) + (SELECT count(*) FROM list WHERE"
+	    " substr(address, instr(address,'@')+1)=?1) + (SELECT count(*) FROM domain WHERE"
+	    " alias_of=?1)",
+	[Q_DOMAINS] = "SELECT name, created, alias_of, separator, catch_all FROM domain WHERE name>?"
+	    " ORDER BY name",
 	[Q_NEXT_ID] = "SELECT coalesce(max(id),0)+1 FROM account",
 	[Q_ADD] = "INSERT INTO account VALUES(?1,?2,?2,?3,1,?4,?5,0)",
 	[Q_FIND] = ACCOUNT "WHERE address=?",
@@ -71,6 +80,27 @@ static const char *const text[] = {
 	[Q_ALIAS_COUNT] = "SELECT count(*) FROM alias WHERE address=?",
 	[Q_ALIASES] = "SELECT address, target FROM alias WHERE address>?1 OR"
 	    " (address=?1 AND target>?2) ORDER BY address, target",
+	[Q_LIST_FIND] = "SELECT owner, writers FROM list WHERE address=?",
+	[Q_LIST_ADD] = "INSERT OR REPLACE INTO list VALUES(?,?,?)",
+	[Q_LIST_DROP] = "DELETE FROM list WHERE address=?",
+	[Q_LISTS] = "SELECT address, owner, writers FROM list WHERE address>? ORDER BY address",
+	[Q_SENDER] = "SELECT count(*) FROM sender WHERE account=? AND address IN (?,?)",
+	[Q_SENDER_ADD] = "INSERT OR IGNORE INTO sender VALUES(?,?)",
+	[Q_SENDER_DROP] = "DELETE FROM sender WHERE account=? AND address=?",
+	[Q_SENDER_FORGET] = "DELETE FROM sender WHERE account=?",
+	[Q_SENDERS] = "SELECT account.address, sender.address FROM sender JOIN account ON"
+	    " account.id=sender.account WHERE account.address>?1 OR (account.address=?1 AND"
+	    " sender.address>?2) ORDER BY 1, 2",
+	[Q_LIMITS] = "SELECT rcpts, messages, inbound FROM limits WHERE subject=?",
+	[Q_LIMITS_SET] = "INSERT OR REPLACE INTO limits VALUES(?,?,?,?)",
+	[Q_LIMITS_DROP] = "DELETE FROM limits WHERE subject=?",
+	[Q_LIMITS_ALL] = "SELECT subject, rcpts, messages, inbound FROM limits WHERE subject>?"
+	    " ORDER BY subject",
+	[Q_SETTING] = "SELECT value FROM setting WHERE key=?",
+	[Q_SETTING_PUT] = "INSERT OR REPLACE INTO setting VALUES(?,?)",
+	[Q_RATES] = "SELECT key, until FROM rate",
+	[Q_RATES_DROP] = "DELETE FROM rate",
+	[Q_RATE_ADD] = "INSERT OR REPLACE INTO rate VALUES(?,?)",
 	[Q_HISTORY] = "SELECT number, time, by, what, subject, detail FROM revision"
 	    " ORDER BY number DESC LIMIT ?",
 };
@@ -119,8 +149,8 @@ accounts_revision(const struct accounts *a)
 /* ---- names ---- */
 
 /* Host name labels of letters, digits and hyphens (RFC 1123 2.1), lower-cased into buf. */
-static bool
-domain_name(struct slice name, uint8_t *buf, struct slice *out)
+bool
+accounts_domain_name(struct slice name, uint8_t *buf, struct slice *out)
 {
 	size_t label = 0;
 
@@ -153,14 +183,14 @@ is_local(struct slice s)
 }
 
 /* local@domain in lower case, in buf of ADDRESS bytes; *domain is its part of it. */
-static bool
-address_of(struct slice in, uint8_t *buf, struct slice *out, struct slice *domain)
+bool
+accounts_address(struct slice in, uint8_t *buf, struct slice *out, struct slice *domain)
 {
 	size_t at = slice_rfind_byte(in, '@');
 	struct slice d;
 
 	if (at == SLICE_NONE || !is_local(slice_head(in, at)) ||
-	    !domain_name(slice_from(in, at + 1), &buf[at + 1], &d))
+	    !accounts_domain_name(slice_from(in, at + 1), &buf[at + 1], &d))
 		return false;
 	for (size_t i = 0; i < at; i++)
 		buf[i] = ch_lower(slice_at(in, i));
@@ -172,8 +202,8 @@ address_of(struct slice in, uint8_t *buf, struct slice *out, struct slice *domai
 
 /* ---- changes ---- */
 
-static enum store_err
-revise(struct accounts *a, struct account_change by, struct slice what, struct slice subject,
+enum store_err
+accounts_revise(struct accounts *a, struct account_change by, struct slice what, struct slice subject,
     struct slice detail)
 {
 	sqlite3_stmt *q = db_stmt(&a->db, Q_REVISE);
@@ -188,8 +218,8 @@ revise(struct accounts *a, struct account_change by, struct slice what, struct s
 }
 
 /* Ends a change: with e, or with the commit. */
-static enum store_err
-finish(struct accounts *a, enum store_err e)
+enum store_err
+accounts_finish(struct accounts *a, enum store_err e)
 {
 	if (e != STORE_OK) {
 		db_rollback(&a->db);
@@ -201,8 +231,8 @@ finish(struct accounts *a, enum store_err e)
 	return e;
 }
 
-static enum store_err
-known(struct accounts *a, struct slice domain)
+enum store_err
+accounts_domain(struct accounts *a, struct slice domain)
 {
 	uint64_t id;
 	sqlite3_stmt *q = db_stmt(&a->db, Q_DOMAIN);
@@ -218,17 +248,17 @@ domain_add(struct accounts *a, struct slice name, struct account_change by)
 	sqlite3_stmt *q;
 	enum store_err e;
 
-	if (!domain_name(name, buf, &name))
+	if (!accounts_domain_name(name, buf, &name))
 		return STORE_REFUSED;
 	(void)db_begin(&a->db);
-	e = known(a, name);
+	e = accounts_domain(a, name);
 	if (e == STORE_OK || e != STORE_NONE)
-		return finish(a, e == STORE_OK ? STORE_EXISTS : e);
+		return accounts_finish(a, e == STORE_OK ? STORE_EXISTS : e);
 	q = db_stmt(&a->db, Q_DOMAIN_ADD);
 	db_text(q, 1, name);
 	db_int(q, 2, by.now);
 	(void)db_run(&a->db, q);
-	return finish(a, revise(a, by, S("domain.add"), name, S("")));
+	return accounts_finish(a, accounts_revise(a, by, S("domain.add"), name, S("")));
 }
 
 enum store_err
@@ -239,21 +269,21 @@ domain_delete(struct accounts *a, struct slice name, struct account_change by)
 	sqlite3_stmt *q;
 	enum store_err e;
 
-	if (!domain_name(name, buf, &name))
+	if (!accounts_domain_name(name, buf, &name))
 		return STORE_NONE;
 	(void)db_begin(&a->db);
-	e = known(a, name);
+	e = accounts_domain(a, name);
 	if (e != STORE_OK)
-		return finish(a, e);
+		return accounts_finish(a, e);
 	q = db_stmt(&a->db, Q_DOMAIN_USED);
 	db_text(q, 1, name);
 	e = db_number(&a->db, q, &used);
 	if (e != STORE_OK || used > 0)
-		return finish(a, e != STORE_OK ? e : STORE_REFUSED);
+		return accounts_finish(a, e != STORE_OK ? e : STORE_REFUSED);
 	q = db_stmt(&a->db, Q_DOMAIN_DROP);
 	db_text(q, 1, name);
 	(void)db_run(&a->db, q);
-	return finish(a, revise(a, by, S("domain.delete"), name, S("")));
+	return accounts_finish(a, accounts_revise(a, by, S("domain.delete"), name, S("")));
 }
 
 enum store_err
@@ -261,26 +291,32 @@ domain_known(struct accounts *a, struct slice name)
 {
 	uint8_t buf[LIMIT_DOMAIN];
 
-	if (!domain_name(name, buf, &name))
+	if (!accounts_domain_name(name, buf, &name))
 		return STORE_NONE;
 	(void)db_read(&a->db);
-	return known(a, name);
+	return accounts_domain(a, name);
 }
 
 enum store_err
 domain_list(struct accounts *a, struct slice after,
-    bool (*fn)(void *ctx, struct slice name, uint64_t created), void *ctx)
+    bool (*fn)(void *ctx, const struct domain *d), void *ctx)
 {
 	sqlite3_stmt *q;
 
 	(void)db_read(&a->db);
 	q = db_stmt(&a->db, Q_DOMAINS);
 	db_text(q, 1, after);
-	while (db_row(&a->db, q))
-		if (!fn(ctx, db_get_blob(q, 0), db_get_int(q, 1))) {
+	while (db_row(&a->db, q)) {
+		struct domain d = { .name = db_get_blob(q, 0), .created = db_get_int(q, 1),
+			.alias_of = db_get_blob(q, 2), .separator = db_get_blob(q, 3),
+			.own_separator = sqlite3_column_type(q, 3) != SQLITE_NULL,
+			.catch_all = db_get_blob(q, 4) };
+
+		if (!fn(ctx, &d)) {
 			db_done(q);
 			break;
 		}
+	}
 	return a->db.err;
 }
 
@@ -315,8 +351,8 @@ one_account(struct accounts *a, sqlite3_stmt *q, struct arena *ar, struct accoun
 	return STORE_OK;
 }
 
-static enum store_err
-by_address(struct accounts *a, struct slice address, struct arena *ar, struct account *out)
+enum store_err
+accounts_by_address(struct accounts *a, struct slice address, struct arena *ar, struct account *out)
 {
 	sqlite3_stmt *q = db_stmt(&a->db, Q_FIND);
 
@@ -327,13 +363,13 @@ by_address(struct accounts *a, struct slice address, struct arena *ar, struct ac
 enum store_err
 account_find(struct accounts *a, struct slice address, struct arena *ar, struct account *out)
 {
-	uint8_t buf[ADDRESS];
+	uint8_t buf[ACCOUNTS_ADDRESS];
 	struct slice domain;
 
-	if (!address_of(address, buf, &address, &domain))
+	if (!accounts_address(address, buf, &address, &domain))
 		return STORE_NONE;
 	(void)db_read(&a->db);
-	return by_address(a, address, ar, out);
+	return accounts_by_address(a, address, ar, out);
 }
 
 enum store_err
@@ -374,30 +410,32 @@ taken(struct accounts *a, struct slice address)
 	struct account acc;
 	uint64_t n = 0;
 	sqlite3_stmt *q;
-	enum store_err e = by_address(a, address, NULL, &acc);
+	enum store_err e = accounts_by_address(a, address, NULL, &acc);
 
 	if (e != STORE_NONE)
 		return e;
 	q = db_stmt(&a->db, Q_ALIAS_COUNT);
 	db_text(q, 1, address);
 	e = db_number(&a->db, q, &n);
-	return e == STORE_OK && n == 0 ? STORE_NONE : e;
+	if (e != STORE_OK || n > 0)
+		return e;
+	return accounts_list_find(a, address, NULL, NULL);
 }
 
 enum store_err
 account_add(struct accounts *a, struct slice address, struct slice hash, struct account_change by,
     uint64_t *id)
 {
-	uint8_t buf[ADDRESS];
+	uint8_t buf[ACCOUNTS_ADDRESS];
 	struct slice domain;
 	uint64_t made = 0;
 	sqlite3_stmt *q;
 	enum store_err e;
 
-	if (!address_of(address, buf, &address, &domain) || hash.n > ACCOUNTS_HASH)
+	if (!accounts_address(address, buf, &address, &domain) || hash.n > ACCOUNTS_HASH)
 		return STORE_REFUSED;
 	(void)db_begin(&a->db);
-	e = known(a, domain);
+	e = accounts_domain(a, domain);
 	if (e == STORE_OK) {
 		e = taken(a, address);
 		e = e == STORE_OK ? STORE_EXISTS : e == STORE_NONE ? STORE_OK : e;
@@ -405,7 +443,7 @@ account_add(struct accounts *a, struct slice address, struct slice hash, struct 
 	if (e == STORE_OK)
 		e = db_number(&a->db, db_stmt(&a->db, Q_NEXT_ID), &made);
 	if (e != STORE_OK)
-		return finish(a, e);
+		return accounts_finish(a, e);
 	q = db_stmt(&a->db, Q_ADD);
 	db_int(q, 1, made);
 	db_text(q, 2, address);
@@ -413,7 +451,7 @@ account_add(struct accounts *a, struct slice address, struct slice hash, struct 
 	db_int(q, 4, by.now);
 	db_int(q, 5, a->revision + 1);
 	(void)db_run(&a->db, q);
-	e = finish(a, revise(a, by, S("account.add"), address, S("")));
+	e = accounts_finish(a, accounts_revise(a, by, S("account.add"), address, S("")));
 	if (e == STORE_OK)
 		*id = made;
 	return e;
@@ -432,19 +470,19 @@ begin_with(struct accounts *a, struct slice *address, uint8_t *buf, struct accou
 {
 	struct slice domain;
 
-	if (!address_of(*address, buf, address, &domain)) {
+	if (!accounts_address(*address, buf, address, &domain)) {
 		(void)db_begin(&a->db);
 		return STORE_NONE;
 	}
 	(void)db_begin(&a->db);
-	return by_address(a, *address, NULL, acc);
+	return accounts_by_address(a, *address, NULL, acc);
 }
 
 enum store_err
 account_set_hash(struct accounts *a, struct slice address, struct slice hash,
     struct account_change by)
 {
-	uint8_t buf[ADDRESS];
+	uint8_t buf[ACCOUNTS_ADDRESS];
 	struct account acc;
 	sqlite3_stmt *q;
 	enum store_err e = hash.n > ACCOUNTS_HASH ? STORE_REFUSED : STORE_OK;
@@ -453,20 +491,20 @@ account_set_hash(struct accounts *a, struct slice address, struct slice hash,
 		return e;
 	e = begin_with(a, &address, buf, &acc);
 	if (e != STORE_OK)
-		return finish(a, e);
+		return accounts_finish(a, e);
 	q = db_stmt(&a->db, Q_HASH);
 	db_int(q, 1, acc.id);
 	db_text(q, 2, hash);
 	db_int(q, 3, a->revision + 1);
 	(void)db_run(&a->db, q);
-	return finish(a, revise(a, by, S("account.password"), address, S("")));
+	return accounts_finish(a, accounts_revise(a, by, S("account.password"), address, S("")));
 }
 
 enum store_err
 account_set_state(struct accounts *a, struct slice address, enum account_state st,
     struct account_change by)
 {
-	uint8_t buf[ADDRESS];
+	uint8_t buf[ACCOUNTS_ADDRESS];
 	struct account acc;
 	sqlite3_stmt *q;
 	enum store_err e;
@@ -475,26 +513,26 @@ account_set_state(struct accounts *a, struct slice address, enum account_state s
 		return STORE_REFUSED;
 	e = begin_with(a, &address, buf, &acc);
 	if (e != STORE_OK)
-		return finish(a, e);
+		return accounts_finish(a, e);
 	q = db_stmt(&a->db, Q_STATE);
 	db_int(q, 1, acc.id);
 	db_int(q, 2, st);
 	db_int(q, 3, a->revision + 1);
 	(void)db_run(&a->db, q);
-	return finish(a, revise(a, by, S("account.state"), address,
+	return accounts_finish(a, accounts_revise(a, by, S("account.state"), address,
 	    st == ACCOUNT_ENABLED ? S("enabled") : S("disabled")));
 }
 
 enum store_err
 account_delete(struct accounts *a, struct slice address, struct account_change by, uint64_t *id)
 {
-	uint8_t buf[ADDRESS];
+	uint8_t buf[ACCOUNTS_ADDRESS];
 	struct account acc;
 	sqlite3_stmt *q;
 	enum store_err e = begin_with(a, &address, buf, &acc);
 
 	if (e != STORE_OK)
-		return finish(a, e);
+		return accounts_finish(a, e);
 	q = db_stmt(&a->db, Q_DELETE);
 	db_int(q, 1, acc.id);
 	db_int(q, 2, a->revision + 1);
@@ -502,7 +540,13 @@ account_delete(struct accounts *a, struct slice address, struct account_change b
 	q = db_stmt(&a->db, Q_ALIAS_FORGET);
 	db_text(q, 1, address);
 	(void)db_run(&a->db, q);
-	e = finish(a, revise(a, by, S("account.delete"), address, S("")));
+	q = db_stmt(&a->db, Q_SENDER_FORGET);
+	db_int(q, 1, acc.id);
+	(void)db_run(&a->db, q);
+	q = db_stmt(&a->db, Q_LIMITS_DROP);
+	db_text(q, 1, address);
+	(void)db_run(&a->db, q);
+	e = accounts_finish(a, accounts_revise(a, by, S("account.delete"), address, S("")));
 	if (e == STORE_OK && id != NULL)
 		*id = acc.id;
 	return e;
@@ -523,59 +567,60 @@ account_note_login(struct accounts *a, uint64_t id, uint64_t now)
 
 /* ---- aliases ---- */
 
+/* May the alias have this target? Asked inside the transaction. */
 static enum store_err
 may_alias(struct accounts *a, struct slice address, struct slice domain, struct slice target)
 {
 	struct account acc;
 	uint64_t n = 0;
 	sqlite3_stmt *q;
-	enum store_err e = known(a, domain);
+	enum store_err e = accounts_domain(a, domain);
 
-	if (e == STORE_OK)
-		e = taken(a, target);
 	if (e != STORE_OK)
 		return e;
-	e = by_address(a, address, NULL, &acc);
+	e = accounts_by_address(a, address, NULL, &acc);
 	if (e != STORE_NONE)
 		return e == STORE_OK ? STORE_EXISTS : e;
 	q = db_stmt(&a->db, Q_ALIAS_COUNT);
 	db_text(q, 1, address);
 	e = db_number(&a->db, q, &n);
-	return e == STORE_OK && n >= ACCOUNTS_TARGETS ? STORE_LIMIT : e;
+	if (e == STORE_OK && n >= ACCOUNTS_TARGETS)
+		return STORE_LIMIT;
+	return e == STORE_OK ? accounts_may_lead(a, address, target) : e;
 }
 
 enum store_err
 alias_add(struct accounts *a, struct slice address, struct slice target, struct account_change by)
 {
-	uint8_t buf[ADDRESS], to[ADDRESS];
+	uint8_t buf[ACCOUNTS_ADDRESS], to[ACCOUNTS_ADDRESS];
 	struct slice domain, unused;
 	sqlite3_stmt *q;
 	enum store_err e;
 
-	if (!address_of(address, buf, &address, &domain) || !address_of(target, to, &target, &unused) ||
+	if (!accounts_address(address, buf, &address, &domain) || !accounts_address(target, to, &target, &unused) ||
 	    slice_eq(address, target))
 		return STORE_REFUSED;
 	(void)db_begin(&a->db);
 	e = may_alias(a, address, domain, target);
 	if (e != STORE_OK)
-		return finish(a, e);
+		return accounts_finish(a, e);
 	q = db_stmt(&a->db, Q_ALIAS_ADD);
 	db_text(q, 1, address);
 	db_text(q, 2, target);
 	(void)db_run(&a->db, q);
-	return finish(a, revise(a, by, S("alias.add"), address, target));
+	return accounts_finish(a, accounts_revise(a, by, S("alias.add"), address, target));
 }
 
 enum store_err
 alias_delete(struct accounts *a, struct slice address, struct slice target,
     struct account_change by)
 {
-	uint8_t buf[ADDRESS], to[ADDRESS];
+	uint8_t buf[ACCOUNTS_ADDRESS], to[ACCOUNTS_ADDRESS];
 	struct slice unused;
 	sqlite3_stmt *q;
 
-	if (!address_of(address, buf, &address, &unused) ||
-	    (target.n > 0 && !address_of(target, to, &target, &unused)))
+	if (!accounts_address(address, buf, &address, &unused) ||
+	    (target.n > 0 && !accounts_address(target, to, &target, &unused)))
 		return STORE_NONE;
 	(void)db_begin(&a->db);
 	q = db_stmt(&a->db, target.n > 0 ? Q_ALIAS_DROP_ONE : Q_ALIAS_DROP);
@@ -583,10 +628,10 @@ alias_delete(struct accounts *a, struct slice address, struct slice target,
 	if (target.n > 0)
 		db_text(q, 2, target);
 	if (db_run(&a->db, q) != STORE_OK)
-		return finish(a, a->db.err);
+		return accounts_finish(a, a->db.err);
 	if (db_changed(&a->db) == 0)
-		return finish(a, STORE_NONE);
-	return finish(a, revise(a, by, S("alias.delete"), address, target));
+		return accounts_finish(a, STORE_NONE);
+	return accounts_finish(a, accounts_revise(a, by, S("alias.delete"), address, target));
 }
 
 enum store_err
@@ -605,138 +650,6 @@ alias_list(struct accounts *a, struct slice after, struct slice after_target,
 			break;
 		}
 	return a->db.err;
-}
-
-/* ---- resolving ---- */
-
-struct hunt {
-	struct resolved *out;
-	bool disabled;	/* a disabled account was met */
-	bool any;	/* an account or an alias was met */
-};
-
-static enum store_err
-hit(struct hunt *h, const struct account *acc)
-{
-	h->any = true;
-	if (acc->state != ACCOUNT_ENABLED) {
-		h->disabled = true;
-		return STORE_OK;
-	}
-	for (size_t i = 0; i < h->out->n; i++)
-		if (h->out->id[i] == acc->id)
-			return STORE_OK;
-	if (h->out->n == ACCOUNTS_TARGETS)
-		return STORE_LIMIT;
-	h->out->id[h->out->n++] = acc->id;
-	return STORE_OK;
-}
-
-/* The targets of one alias, copied, because the statement is needed again one level down. */
-static enum store_err
-targets_of(struct accounts *a, struct slice address, struct arena *ar, struct slice *to, size_t *n)
-{
-	sqlite3_stmt *q = db_stmt(&a->db, Q_ALIAS);
-	bool ok = true;
-
-	*n = 0;
-	db_text(q, 1, address);
-	while (ok && db_row(&a->db, q)) {
-		ok = *n < ACCOUNTS_TARGETS && arena_copy(ar, db_get_blob(q, 0), &to[*n]);
-		*n += ok;
-	}
-	if (!ok) {
-		db_done(q);
-		return STORE_LIMIT;
-	}
-	return a->db.err;
-}
-
-static enum store_err
-hunt(struct accounts *a, struct slice address, struct hunt *h, struct arena *ar, unsigned depth)
-{
-	struct account acc;
-	struct slice *to;
-	size_t n = 0;
-	enum store_err e = by_address(a, address, NULL, &acc);
-
-	if (e == STORE_OK)
-		return hit(h, &acc);
-	if (e != STORE_NONE)
-		return e;
-	if (depth == ACCOUNTS_DEPTH)
-		return STORE_LIMIT;
-	to = ARENA_ARRAY(ar, ACCOUNTS_TARGETS, struct slice);
-	e = to == NULL ? STORE_LIMIT : targets_of(a, address, ar, to, &n);
-	h->any = h->any || n > 0;
-	for (size_t i = 0; i < n && e == STORE_OK; i++)
-		e = hunt(a, to[i], h, ar, depth + 1);
-	return e;
-}
-
-/* "user+tag@domain" -> "user@domain", in place. */
-static bool
-without_tag(uint8_t *buf, struct slice *address)
-{
-	size_t at = slice_rfind_byte(*address, '@'), plus = slice_find_byte(*address, '+');
-
-	if (plus == SLICE_NONE || plus == 0 || plus >= at)
-		return false;
-	memmove(&buf[plus], &buf[at], address->n - at);
-	*address = slice_of(buf, plus + address->n - at);
-	return true;
-}
-
-static enum store_err
-complete(struct accounts *a, struct slice in, uint8_t *buf, struct slice *address,
-    struct slice *domain)
-{
-	uint8_t whole[ADDRESS];
-	sqlite3_stmt *q;
-	size_t n = 0;
-
-	if (slice_find_byte(in, '@') != SLICE_NONE)
-		return address_of(in, buf, address, domain) ? STORE_OK : STORE_NONE;
-	q = db_stmt(&a->db, Q_FIRST_DOMAIN);
-	if (!db_row(&a->db, q))
-		return a->db.err != STORE_OK ? a->db.err : STORE_NONE;
-	if (in.n <= LIMIT_SMTP_LOCAL && db_get_blob(q, 0).n <= LIMIT_DOMAIN) {
-		memcpy(whole, in.p, in.n);
-		whole[in.n] = '@';
-		memcpy(&whole[in.n + 1], db_get_blob(q, 0).p, db_get_blob(q, 0).n);
-		n = in.n + 1 + db_get_blob(q, 0).n;
-	}
-	db_done(q);
-	return address_of(slice_of(whole, n), buf, address, domain) ? STORE_OK : STORE_NONE;
-}
-
-enum store_err
-accounts_resolve(struct accounts *a, struct slice address, struct resolved *out)
-{
-	uint8_t buf[ADDRESS];
-	struct hunt h = { .out = out };
-	struct slice domain;
-	struct arena *ar;
-	enum store_err e;
-
-	*out = (struct resolved){ 0 };
-	(void)db_read(&a->db);
-	e = complete(a, address, buf, &address, &domain);
-	if (e == STORE_OK)
-		e = known(a, domain);
-	if (e != STORE_OK)
-		return e;
-	out->local_domain = true;
-	ar = arena_new("resolve", (size_t)1 << 20);
-	e = hunt(a, address, &h, ar, 0);
-	if (e == STORE_OK && !h.any && without_tag(buf, &address))
-		e = hunt(a, address, &h, ar, 0);
-	arena_free(&ar);
-	if (e != STORE_OK)
-		return e;
-	if (out->n > 0)
-		return STORE_OK;
-	return h.disabled ? STORE_REFUSED : STORE_NONE;
 }
 
 enum store_err

@@ -26,10 +26,10 @@ say(struct listed *l, struct slice s)
 }
 
 static bool
-on_domain(void *ctx, struct slice name, uint64_t created)
+on_domain(void *ctx, const struct domain *d)
 {
-	say(ctx, name);
-	return created == by.now;
+	say(ctx, d->name);
+	return d->created == by.now;
 }
 
 static bool
@@ -134,6 +134,7 @@ static void
 resolving(void **state)
 {
 	struct accounts *a = open_accounts();
+	own(arena_p) ar = arena_new("test", (size_t)1 << 24);
 	struct listed l = { 0 };
 	struct resolved r;
 	uint64_t alice, bob;
@@ -155,32 +156,32 @@ resolving(void **state)
 	assert_int_equal(alias_add(a, S("x@far.test"), S("bob@example.test"), by), STORE_NONE);
 	assert_int_equal(alias_add(a, S("x@example.test"), S("x@example.test"), by), STORE_REFUSED);
 	assert_int_equal(account_add(a, S("team@example.test"), S(""), by, &bob), STORE_EXISTS);
-	assert_int_equal(accounts_resolve(a, S("Alice@example.test"), &r), STORE_OK);
-	assert_true(r.n == 1 && r.id[0] == alice && r.local_domain);
-	assert_int_equal(accounts_resolve(a, S("ALL@example.test"), &r), STORE_OK);
-	assert_true(r.n == 2 && r.id[0] != r.id[1]);
-	assert_int_equal(accounts_resolve(a, S("alice+lists@example.test"), &r), STORE_OK);
-	assert_true(r.n == 1 && r.id[0] == alice);
-	assert_int_equal(accounts_resolve(a, S("team+x+y@example.test"), &r), STORE_OK);
+	assert_int_equal(accounts_resolve(a, S("Alice@example.test"), ar, &r), STORE_OK);
+	assert_true(r.n == 1 && r.to[0].account == alice && r.local_domain);
+	assert_int_equal(accounts_resolve(a, S("ALL@example.test"), ar, &r), STORE_OK);
+	assert_true(r.n == 2 && r.to[0].account != r.to[1].account);
+	assert_int_equal(accounts_resolve(a, S("alice+lists@example.test"), ar, &r), STORE_OK);
+	assert_true(r.n == 1 && r.to[0].account == alice);
+	assert_true(slice_eq(r.to[0].address, S("alice+lists@example.test")));
+	assert_int_equal(accounts_resolve(a, S("team+x+y@example.test"), ar, &r), STORE_OK);
 	assert_int_equal(r.n, 2);
-	assert_int_equal(accounts_resolve(a, S("+x@example.test"), &r), STORE_NONE);
-	assert_int_equal(accounts_resolve(a, S("Postmaster"), &r), STORE_OK);
-	assert_true(r.n == 1 && r.id[0] == alice);
-	assert_int_equal(accounts_resolve(a, S("nobody@example.test"), &r), STORE_NONE);
+	assert_int_equal(accounts_resolve(a, S("+x@example.test"), ar, &r), STORE_NONE);
+	assert_int_equal(accounts_resolve(a, S("Postmaster"), ar, &r), STORE_OK);
+	assert_true(r.n == 1 && r.to[0].account == alice);
+	assert_int_equal(accounts_resolve(a, S("nobody@example.test"), ar, &r), STORE_NONE);
 	assert_true(r.local_domain && r.n == 0);
-	assert_int_equal(accounts_resolve(a, S("alice@far.test"), &r), STORE_NONE);
+	assert_int_equal(accounts_resolve(a, S("alice@far.test"), ar, &r), STORE_NONE);
 	assert_false(r.local_domain);
-	assert_int_equal(accounts_resolve(a, S("\xff@@\0"), &r), STORE_NONE);
+	assert_int_equal(accounts_resolve(a, S("\xff@@\0"), ar, &r), STORE_NONE);
 	assert_int_equal(account_set_state(a, S("alice@example.test"), ACCOUNT_DISABLED, by), 0);
-	assert_int_equal(accounts_resolve(a, S("alice@example.test"), &r), STORE_REFUSED);
-	assert_int_equal(accounts_resolve(a, S("team@example.test"), &r), STORE_OK);
+	assert_int_equal(accounts_resolve(a, S("alice@example.test"), ar, &r), STORE_REFUSED);
+	assert_int_equal(accounts_resolve(a, S("team@example.test"), ar, &r), STORE_OK);
 	assert_int_equal(r.n, 1);
 	/* a ring of aliases and a chain of ten end, they do not hang */
 	assert_int_equal(alias_add(a, S("r1@example.test"), S("bob@example.test"), by), STORE_OK);
 	assert_int_equal(alias_add(a, S("r2@example.test"), S("r1@example.test"), by), STORE_OK);
-	assert_int_equal(alias_add(a, S("r1@example.test"), S("r2@example.test"), by), STORE_OK);
-	assert_int_equal(accounts_resolve(a, S("r1@example.test"), &r), STORE_LIMIT);
-	assert_int_equal(alias_delete(a, S("r1@example.test"), S("r2@example.test"), by), STORE_OK);
+	assert_int_equal(alias_add(a, S("r1@example.test"), S("r2@example.test"), by), STORE_REFUSED);
+	assert_int_equal(alias_add(a, S("r1@example.test"), S("r2+x@example.test"), by), STORE_REFUSED);
 	assert_int_equal(alias_delete(a, S("r1@example.test"), S("r2@example.test"), by), STORE_NONE);
 	assert_int_equal(alias_delete(a, S("team@example.test"), S(""), by), STORE_OK);
 	for (unsigned i = 0; i <= ACCOUNTS_TARGETS; i++) {
@@ -189,7 +190,7 @@ resolving(void **state)
 		assert_int_equal(alias_add(a, S("many@example.test"), slice_z(name), by),
 		    i < ACCOUNTS_TARGETS ? STORE_OK : STORE_LIMIT);
 	}
-	assert_int_equal(accounts_resolve(a, S("many@example.test"), &r), STORE_OK);
+	assert_int_equal(accounts_resolve(a, S("many@example.test"), ar, &r), STORE_OK);
 	assert_int_equal(r.n, ACCOUNTS_TARGETS);
 	assert_int_equal(account_delete(a, S("bob@example.test"), by, NULL), STORE_OK);
 	assert_int_equal(alias_list(a, S("postmaster@example.test"), S(""), on_alias, &l), STORE_OK);
@@ -198,12 +199,220 @@ resolving(void **state)
 	accounts_close(&a);
 }
 
+static struct accounts *
+small_world(uint64_t *alice, uint64_t *bob)
+{
+	struct accounts *a = open_accounts();
+
+	assert_int_equal(domain_add(a, S("example.test"), by), STORE_OK);
+	assert_int_equal(domain_add(a, S("example.net"), by), STORE_OK);
+	assert_int_equal(account_add(a, S("alice@example.test"), S(""), by, alice), STORE_OK);
+	assert_int_equal(account_add(a, S("bob@example.test"), S(""), by, bob), STORE_OK);
+	return a;
+}
+
+/* Exact before detail before catch-all; a domain alias is the domain itself. */
+static void
+domains_route(void **state)
+{
+	own(arena_p) ar = arena_new("test", (size_t)1 << 24);
+	uint64_t alice, bob;
+	struct accounts *a = small_world(&alice, &bob);
+	struct resolved r;
+	const struct slice minus = S("-"), none = S(""), letter = S("a");
+
+	assert_int_equal(account_add(a, S("a+b@example.test"), S(""), by, &bob), STORE_OK);
+	assert_int_equal(accounts_resolve(a, S("a+b@example.test"), ar, &r), STORE_OK);
+	assert_true(r.n == 1 && r.to[0].account == bob);
+	assert_int_equal(domain_set_catch_all(a, S("example.test"), S("no@example.test"), by), STORE_NONE);
+	assert_int_equal(domain_set_catch_all(a, S("far.test"), S("alice@example.test"), by), STORE_NONE);
+	assert_int_equal(domain_set_catch_all(a, S("example.test"), S("alice@example.test"), by), 0);
+	assert_int_equal(accounts_resolve(a, S("who+ever@example.test"), ar, &r), STORE_OK);
+	assert_true(r.n == 1 && r.to[0].account == alice && r.to[0].by_catch_all);
+	assert_true(slice_eq(r.to[0].address, S("alice@example.test")));
+	assert_int_equal(accounts_resolve(a, S("bob+x@example.test"), ar, &r), STORE_OK);
+	assert_true(r.to[0].account != alice && !r.to[0].by_catch_all);
+	/* a catch-all is who gets it, not who may write as it (U-009) */
+	assert_int_equal(accounts_owns(a, alice, S("who@example.test")), STORE_NONE);
+	assert_int_equal(accounts_owns(a, alice, S("alice+x@example.test")), STORE_OK);
+	assert_int_equal(domain_set_catch_all(a, S("example.test"), S(""), by), STORE_OK);
+	assert_int_equal(accounts_resolve(a, S("who@example.test"), ar, &r), STORE_NONE);
+
+	assert_int_equal(domain_set_separator(a, S("example.test"), &letter, by), STORE_REFUSED);
+	assert_int_equal(domain_set_separator(a, S("example.test"), &minus, by), STORE_OK);
+	assert_int_equal(accounts_resolve(a, S("bob-x@example.test"), ar, &r), STORE_OK);
+	assert_int_equal(accounts_resolve(a, S("bob+x@example.test"), ar, &r), STORE_NONE);
+	assert_int_equal(domain_set_separator(a, S("example.test"), NULL, by), STORE_OK);
+	assert_int_equal(domain_set_separator(a, S(""), &none, by), STORE_OK);
+	assert_int_equal(accounts_resolve(a, S("bob+x@example.test"), ar, &r), STORE_NONE);
+	assert_int_equal(domain_set_separator(a, S(""), NULL, by), STORE_OK);
+	assert_int_equal(accounts_resolve(a, S("bob+x@example.test"), ar, &r), STORE_OK);
+
+	assert_int_equal(domain_set_alias(a, S("example.test"), S("example.net"), by), STORE_REFUSED);
+	assert_int_equal(domain_set_alias(a, S("example.net"), S("far.test"), by), STORE_NONE);
+	assert_int_equal(domain_set_alias(a, S("example.net"), S("example.test"), by), STORE_OK);
+	assert_int_equal(accounts_resolve(a, S("Bob+x@Example.NET"), ar, &r), STORE_OK);
+	assert_true(slice_eq(r.to[0].address, S("bob+x@example.test")));
+	assert_true(slice_eq(r.domain, S("example.test")));
+	assert_int_equal(accounts_resolve(a, S("no@example.net"), ar, &r), STORE_NONE);
+	assert_true(r.local_domain);
+	assert_int_equal(accounts_owns(a, alice, S("alice@example.net")), STORE_OK);
+	assert_int_equal(domain_delete(a, S("example.test"), by), STORE_REFUSED);
+	assert_int_equal(domain_set_alias(a, S("example.net"), S(""), by), STORE_OK);
+	assert_int_equal(accounts_resolve(a, S("bob@example.net"), ar, &r), STORE_NONE);
+	accounts_close(&a);
+}
+
+/* O-001: a ring that nobody could see when its parts were added ends where it began. */
+static void
+rings(void **state)
+{
+	own(arena_p) ar = arena_new("test", (size_t)1 << 24);
+	uint64_t alice, bob;
+	struct accounts *a = small_world(&alice, &bob);
+	struct resolved r;
+	char name[2][64];
+
+	assert_int_equal(alias_add(a, S("x@example.test"), S("x@later.test"), by), STORE_OK);
+	assert_int_equal(accounts_resolve(a, S("x@example.test"), ar, &r), STORE_OK);
+	assert_true(r.n == 1 && r.to[0].account == 0 && slice_eq(r.to[0].address, S("x@later.test")));
+	assert_int_equal(domain_add(a, S("later.test"), by), STORE_OK);
+	assert_int_equal(domain_set_alias(a, S("later.test"), S("example.test"), by), STORE_OK);
+	assert_int_equal(accounts_resolve(a, S("x@example.test"), ar, &r), STORE_LIMIT);
+	assert_int_equal(r.n, 0);
+	assert_int_equal(alias_add(a, S("x@example.test"), S("alice@example.test"), by), STORE_OK);
+	assert_int_equal(accounts_resolve(a, S("x@example.test"), ar, &r), STORE_OK);
+	assert_true(r.n == 1 && r.to[0].account == alice);
+	/* a catch-all through which an alias comes back */
+	assert_int_equal(alias_add(a, S("y@example.test"), S("alice@example.test"), by), STORE_OK);
+	assert_int_equal(domain_set_catch_all(a, S("example.net"), S("y@example.test"), by), STORE_OK);
+	assert_int_equal(alias_add(a, S("y@example.test"), S("any@example.net"), by), STORE_REFUSED);
+	/* nine levels are too deep, and every alias that fans out costs one step */
+	(void)snprintf(name[0], 64, "alice@example.test");
+	for (unsigned i = 1; i <= ACCOUNTS_DEPTH + 1; i++) {
+		(void)snprintf(name[i % 2], 64, "d%u@example.test", i);
+		assert_int_equal(alias_add(a, slice_z(name[i % 2]), slice_z(name[(i + 1) % 2]), by),
+		    i <= ACCOUNTS_DEPTH ? STORE_OK : STORE_LIMIT);
+	}
+	assert_int_equal(accounts_resolve(a, S("d8@example.test"), ar, &r), STORE_OK);
+	for (unsigned i = 1; i <= 4; i++)
+		for (unsigned k = 0; k < 30; k++) {
+			(void)snprintf(name[0], 64, "f%u.%u@example.test", i, k);
+			for (unsigned m = 0; m < 5; m++) {
+				(void)snprintf(name[1], 64, "f%u.%u@example.test", i - 1, (k * 5 + m) % 30);
+				(void)alias_add(a, slice_z(name[0]), i == 1 ? S("alice@example.test") :
+				    slice_z(name[1]), by);
+			}
+		}
+	assert_int_equal(accounts_resolve(a, S("f4.0@example.test"), ar, &r), STORE_OK);
+	assert_int_equal(r.n, 1);
+	accounts_close(&a);
+}
+
+static void
+lists(void **state)
+{
+	own(arena_p) ar = arena_new("test", (size_t)1 << 24);
+	uint64_t alice, bob, carol;
+	struct accounts *a = small_world(&alice, &bob);
+	struct list l = { S("Team@example.test"), S("alice@example.test"), LIST_MEMBERS };
+	struct resolved r;
+
+	assert_int_equal(account_add(a, S("carol@example.test"), S(""), by, &carol), STORE_OK);
+	assert_int_equal(list_add(a, &(struct list){ S("bob@example.test"), l.owner, 1 }, by), STORE_EXISTS);
+	assert_int_equal(list_add(a, &(struct list){ l.address, S("no@example.test"), 1 }, by), STORE_NONE);
+	assert_int_equal(list_add(a, &(struct list){ l.address, l.owner, 4 }, by), STORE_REFUSED);
+	assert_int_equal(list_add(a, &l, by), STORE_OK);
+	assert_int_equal(account_add(a, S("team@example.test"), S(""), by, &carol), STORE_EXISTS);
+	assert_int_equal(accounts_resolve(a, S("team@example.test"), ar, &r), STORE_NONE);
+	assert_int_equal(alias_add(a, S("team@example.test"), S("bob@example.test"), by), STORE_OK);
+	assert_int_equal(alias_add(a, S("team@example.test"), S("out@far.test"), by), STORE_OK);
+	assert_int_equal(accounts_resolve(a, S("team+x@example.test"), ar, &r), STORE_OK);
+	assert_true(r.n == 2 && r.to[0].by_list && slice_eq(r.to[0].address, S("bob@example.test")));
+	assert_true(slice_eq(r.list.address, S("team@example.test")) && r.list.writers == LIST_MEMBERS);
+	/* who may write: members by their own word from outside, by their login from inside */
+	assert_int_equal(accounts_may_write(a, &r.list, S("Out@far.test"), 0), STORE_OK);
+	assert_int_equal(accounts_may_write(a, &r.list, S("bob+l@example.test"), 0), STORE_OK);
+	assert_int_equal(accounts_may_write(a, &r.list, S("alice@example.test"), 0), STORE_OK);
+	assert_int_equal(accounts_may_write(a, &r.list, S("eve@far.test"), 0), STORE_NONE);
+	assert_int_equal(accounts_may_write(a, &r.list, S(""), 0), STORE_NONE);
+	assert_int_equal(accounts_may_write(a, &r.list, S("bob@example.test"), carol), STORE_NONE);
+	assert_int_equal(accounts_may_write(a, &r.list, S("info@example.test"), bob), STORE_OK);
+	r.list.writers = LIST_OWNERS;
+	assert_int_equal(accounts_may_write(a, &r.list, S("bob@example.test"), bob), STORE_NONE);
+	assert_int_equal(accounts_may_write(a, &r.list, S("alice@example.test"), alice), STORE_OK);
+	r.list.writers = LIST_ANYONE;
+	assert_int_equal(accounts_may_write(a, &r.list, S("eve@far.test"), 0), STORE_OK);
+	assert_int_equal(accounts_may_write(a, &r.list, S(""), 0), STORE_NONE);
+	/* a member does not own the list's address */
+	assert_int_equal(accounts_owns(a, bob, S("team@example.test")), STORE_NONE);
+	assert_int_equal(list_delete(a, S("team@example.test"), by), STORE_OK);
+	assert_int_equal(list_delete(a, S("team@example.test"), by), STORE_NONE);
+	assert_int_equal(accounts_resolve(a, S("team@example.test"), ar, &r), STORE_NONE);
+	accounts_close(&a);
+}
+
+/* U-009..U-012: who owns an address, and what may be granted. */
+static void
+senders(void **state)
+{
+	uint64_t alice, bob;
+	struct accounts *a = small_world(&alice, &bob);
+
+	assert_int_equal(alias_add(a, S("info@example.test"), S("alice@example.test"), by), STORE_OK);
+	assert_int_equal(alias_add(a, S("info@example.test"), S("x@far.test"), by), STORE_OK);
+	assert_int_equal(accounts_owns(a, alice, S("Info+x@example.test")), STORE_OK);
+	assert_int_equal(accounts_owns(a, bob, S("info@example.test")), STORE_NONE);
+	assert_int_equal(accounts_owns(a, alice, S("x@far.test")), STORE_NONE);
+	assert_int_equal(accounts_owns(a, 0, S("alice@example.test")), STORE_NONE);
+	assert_int_equal(accounts_owns(a, alice, S("alice")), STORE_NONE);
+	assert_int_equal(accounts_owns(a, alice, S("@example.test")), STORE_NONE);
+	assert_int_equal(sender_grant(a, S("bob@example.test"), S("Info@example.test"), by), STORE_OK);
+	assert_int_equal(sender_grant(a, S("bob@example.test"), S("info@example.test"), by), STORE_EXISTS);
+	assert_int_equal(sender_grant(a, S("eve@example.test"), S("info@example.test"), by), STORE_NONE);
+	assert_int_equal(sender_grant(a, S("bob@example.test"), S("info"), by), STORE_REFUSED);
+	assert_int_equal(accounts_owns(a, bob, S("info@example.test")), STORE_OK);
+	assert_int_equal(accounts_owns(a, bob, S("alice@example.test")), STORE_NONE);
+	assert_int_equal(sender_grant(a, S("bob@example.test"), S("@Example.net"), by), STORE_OK);
+	assert_int_equal(accounts_owns(a, bob, S("any@example.net")), STORE_OK);
+	assert_int_equal(accounts_owns(a, bob, S("any@sub.example.net")), STORE_NONE);
+	assert_int_equal(sender_revoke(a, S("bob@example.test"), S("@example.net"), by), STORE_OK);
+	assert_int_equal(accounts_owns(a, bob, S("any@example.net")), STORE_NONE);
+	accounts_close(&a);
+}
+
+static void
+limits(void **state)
+{
+	uint64_t alice, bob;
+	struct accounts *a = small_world(&alice, &bob);
+	struct limits l;
+
+	assert_int_equal(limits_of(a, S("alice@example.test"), &l), STORE_OK);
+	assert_true(l.rcpts == 100 && l.messages == 1000 && l.inbound == 1000);
+	assert_int_equal(limits_set(a, S(""), &(struct limits){ 50, LIMITS_UNSET, 0 }, by), STORE_OK);
+	assert_int_equal(limits_set(a, S("example.test"), &(struct limits){ -1, 7, -1 }, by), STORE_OK);
+	assert_int_equal(limits_set(a, S("Alice@example.test"), &(struct limits){ 9, -1, -1 }, by), 0);
+	assert_int_equal(limits_set(a, S("eve@example.test"), &(struct limits){ 9, -1, -1 }, by), STORE_NONE);
+	assert_int_equal(limits_set(a, S("far.test"), &(struct limits){ 9, -1, -1 }, by), STORE_NONE);
+	assert_int_equal(limits_set(a, S(""), &(struct limits){ -2, 0, 0 }, by), STORE_REFUSED);
+	assert_int_equal(limits_of(a, S("alice@example.test"), &l), STORE_OK);
+	assert_true(l.rcpts == 9 && l.messages == 7 && l.inbound == 0);
+	assert_int_equal(limits_of(a, S("bob@example.test"), &l), STORE_OK);
+	assert_true(l.rcpts == 50 && l.messages == 7 && l.inbound == 0);
+	assert_int_equal(limits_set(a, S("alice@example.test"), &(struct limits){ -1, -1, -1 }, by), 0);
+	assert_int_equal(limits_of(a, S("alice@example.test"), &l), STORE_OK);
+	assert_int_equal(l.rcpts, 50);
+	accounts_close(&a);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh_dir, drop_dir)
-		T(domains), T(people), T(resolving),
+		T(domains), T(people), T(resolving), T(domains_route), T(rings), T(lists), T(senders),
+		T(limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

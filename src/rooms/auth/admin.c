@@ -8,17 +8,15 @@
 #include "lib/events/events.h"
 #include "rooms/auth/house.h"
 
-#define DOMAINS ((size_t)100)
-#define ROWS ((size_t)50)
 
-static struct account_change
-change_now(void)
+struct account_change
+auth_change_now(void)
 {
 	return (struct account_change){ .now = (uint64_t)clock_wall_us(), .by = S("cli") };
 }
 
-static enum cli_auth_result
-result_of(enum store_err e)
+enum cli_auth_result
+auth_result_of(enum store_err e)
 {
 	switch (e) {
 	case STORE_OK:
@@ -37,13 +35,8 @@ result_of(enum store_err e)
 	}
 }
 
-/* What stands behind the result, for people. */
-struct words {
-	struct slice exists, none, invalid;
-};
-
-static struct slice
-text_of(enum cli_auth_result res, const struct words *w)
+struct slice
+auth_text_of(enum cli_auth_result res, const struct auth_words *w)
 {
 	switch (res) {
 	case CLI_AUTH_RESULT_EXISTS:
@@ -62,8 +55,8 @@ text_of(enum cli_auth_result res, const struct words *w)
 	return S("");
 }
 
-static void
-changed(enum store_err e, struct slice what, struct slice subject, struct slice detail)
+void
+auth_changed(enum store_err e, struct slice what, struct slice subject, struct slice detail)
 {
 	if (e == STORE_OK)
 		EVENT(EVENT_ADMIN_CHANGE, 0, S(""), S(""), EF("what", what), EF("subject", subject),
@@ -87,51 +80,47 @@ room_of(void *ctx)
 
 /* ---- domains ---- */
 
-static const struct words domain_words = { S_INIT("that domain is there already"),
+static const struct auth_words domain_words = { S_INIT("that domain is there already"),
 	S_INIT("no such domain"),
 	S_INIT("no domain name, or the domain still has accounts or aliases") };
 
 static void
 on_domain_add(void *ctx, struct ipc_call *call, struct cli_auth_domain_add *m)
 {
-	enum store_err e = domain_add(room_of(ctx)->accounts, m->name, change_now());
-	struct cli_auth_domain_add_answer out = { .status = result_of(e) };
+	enum store_err e = domain_add(room_of(ctx)->accounts, m->name, auth_change_now());
+	struct cli_auth_domain_add_answer out = { .status = auth_result_of(e) };
 
-	changed(e, S("domain.add"), m->name, S(""));
-	out.text = text_of(out.status, &domain_words);
+	auth_changed(e, S("domain.add"), m->name, S(""));
+	out.text = auth_text_of(out.status, &domain_words);
 	(void)cli_auth_domain_add_answer(call, &out);
 }
 
 static void
 on_domain_delete(void *ctx, struct ipc_call *call, struct cli_auth_domain_delete *m)
 {
-	enum store_err e = domain_delete(room_of(ctx)->accounts, m->name, change_now());
-	struct cli_auth_domain_delete_answer out = { .status = result_of(e) };
+	enum store_err e = domain_delete(room_of(ctx)->accounts, m->name, auth_change_now());
+	struct cli_auth_domain_delete_answer out = { .status = auth_result_of(e) };
 
-	changed(e, S("domain.delete"), m->name, S(""));
-	out.text = text_of(out.status, &domain_words);
+	auth_changed(e, S("domain.delete"), m->name, S(""));
+	out.text = auth_text_of(out.status, &domain_words);
 	(void)cli_auth_domain_delete_answer(call, &out);
 }
 
-/* A page of a list: rows until it is full; more when one was left over. */
-struct page {
-	struct arena *a;
-	void *row;
-	size_t n;
-	bool more, failed;
-};
-
 static bool
-add_domain(void *ctx, struct slice name, uint64_t created)
+add_domain(void *ctx, const struct domain *row)
 {
-	struct page *p = ctx;
+	struct auth_page *p = ctx;
 	struct cli_auth_domain *d = p->row;
 
-	p->more = p->n == DOMAINS;
+	p->more = p->n == AUTH_ROWS;
 	if (p->more)
 		return false;
-	d[p->n].created_us = (int64_t)created;
-	p->failed = !arena_copy(p->a, name, &d[p->n++].name);
+	d = &d[p->n++];
+	*d = (struct cli_auth_domain){ .created_us = (int64_t)row->created,
+		.own_separator = row->own_separator };
+	p->failed = !arena_copy(p->a, row->name, &d->name) || !arena_copy(p->a, row->alias_of, &d->alias_of) ||
+	    !arena_copy(p->a, row->separator, &d->separator) ||
+	    !arena_copy(p->a, row->catch_all, &d->catch_all);
 	return !p->failed;
 }
 
@@ -139,7 +128,7 @@ static void
 on_domain_list(void *ctx, struct ipc_call *call, struct cli_auth_domain_list *m)
 {
 	own(arena_p) a = arena_new("list", LIMIT_ARENA_MESSAGE);
-	struct page p = { .a = a, .row = ARENA_ARRAY(a, DOMAINS, struct cli_auth_domain) };
+	struct auth_page p = { .a = a, .row = ARENA_ARRAY(a, AUTH_ROWS, struct cli_auth_domain) };
 	enum store_err e = domain_list(room_of(ctx)->accounts, m->after, add_domain, &p);
 	struct cli_auth_domain_list_answer out = { .status = CLI_AUTH_RESULT_FAILED };
 
@@ -151,7 +140,7 @@ on_domain_list(void *ctx, struct ipc_call *call, struct cli_auth_domain_list *m)
 
 /* ---- passwords: hashed in another thread, then stored ---- */
 
-static const struct words account_words = { S_INIT("an account or an alias has this address"),
+static const struct auth_words account_words = { S_INIT("an account or an alias has this address"),
 	S_INIT("no such account, or the domain is not ours"), S_INIT("this is no address") };
 
 struct setting {
@@ -186,13 +175,13 @@ set_password(struct setting *s, struct slice address, struct slice hash)
 	struct auth_room *r = s->room;
 	struct account acc = { 0 };
 	own(arena_p) a = arena_new("passwd", LIMIT_ARENA_COMMAND);
-	enum store_err e = account_set_hash(r->accounts, address, hash, change_now());
-	enum cli_auth_result res = result_of(e);
+	enum store_err e = account_set_hash(r->accounts, address, hash, auth_change_now());
+	enum cli_auth_result res = auth_result_of(e);
 
-	changed(e, S("account.password"), address, S(""));
+	auth_changed(e, S("account.password"), address, S(""));
 	if (e == STORE_OK && account_find(r->accounts, address, a, &acc) == STORE_OK)
 		end_sessions(r, acc.id);
-	answer_setting(s, res, text_of(res, &account_words), acc.id);
+	answer_setting(s, res, auth_text_of(res, &account_words), acc.id);
 }
 
 static void
@@ -212,10 +201,10 @@ password_hashed(struct hash_job *j)
 		set_password(s, address, hash);
 		return;
 	}
-	e = account_add(s->room->accounts, address, hash, change_now(), &id);
-	res = result_of(e);
-	changed(e, S("account.add"), address, S(""));
-	answer_setting(s, res, text_of(res, &account_words), id);
+	e = account_add(s->room->accounts, address, hash, auth_change_now(), &id);
+	res = auth_result_of(e);
+	auth_changed(e, S("account.add"), address, S(""));
+	answer_setting(s, res, auth_text_of(res, &account_words), id);
 }
 
 static bool
@@ -273,14 +262,14 @@ on_account_enable(void *ctx, struct ipc_call *call, struct cli_auth_account_enab
 	own(arena_p) a = arena_new("enable", LIMIT_ARENA_COMMAND);
 	struct account acc;
 	enum store_err e = account_set_state(r->accounts, m->address,
-	    m->enabled ? ACCOUNT_ENABLED : ACCOUNT_DISABLED, change_now());
-	struct cli_auth_account_enable_answer out = { .status = result_of(e) };
+	    m->enabled ? ACCOUNT_ENABLED : ACCOUNT_DISABLED, auth_change_now());
+	struct cli_auth_account_enable_answer out = { .status = auth_result_of(e) };
 
-	changed(e, S("account.state"), m->address, m->enabled ? S("enabled") : S("disabled"));
+	auth_changed(e, S("account.state"), m->address, m->enabled ? S("enabled") : S("disabled"));
 	if (e == STORE_OK && !m->enabled &&
 	    account_find(r->accounts, m->address, a, &acc) == STORE_OK)
 		end_sessions(r, acc.id);
-	out.text = text_of(out.status, &account_words);
+	out.text = auth_text_of(out.status, &account_words);
 	(void)cli_auth_account_enable_answer(call, &out);
 }
 
@@ -289,24 +278,24 @@ on_account_delete(void *ctx, struct ipc_call *call, struct cli_auth_account_dele
 {
 	struct auth_room *r = room_of(ctx);
 	uint64_t id = 0;
-	enum store_err e = account_delete(r->accounts, m->address, change_now(), &id);
-	struct cli_auth_account_delete_answer out = { .status = result_of(e) };
+	enum store_err e = account_delete(r->accounts, m->address, auth_change_now(), &id);
+	struct cli_auth_account_delete_answer out = { .status = auth_result_of(e) };
 	struct auth_warden_forget forget = { .account = (uint32_t)id };
 
-	changed(e, S("account.delete"), m->address, S(""));
+	auth_changed(e, S("account.delete"), m->address, S(""));
 	if (e == STORE_OK && r->warden != NULL)
 		(void)auth_warden_forget_send(r->warden, &forget);
-	out.text = text_of(out.status, &account_words);
+	out.text = auth_text_of(out.status, &account_words);
 	(void)cli_auth_account_delete_answer(call, &out);
 }
 
 static bool
 add_account(void *ctx, const struct account *acc)
 {
-	struct page *p = ctx;
+	struct auth_page *p = ctx;
 	struct cli_auth_account *all = p->row, *to;
 
-	p->more = p->n == ROWS;
+	p->more = p->n == AUTH_ROWS;
 	if (p->more)
 		return false;
 	to = &all[p->n++];
@@ -321,7 +310,7 @@ static void
 on_account_list(void *ctx, struct ipc_call *call, struct cli_auth_account_list *m)
 {
 	own(arena_p) a = arena_new("list", LIMIT_ARENA_MESSAGE);
-	struct page p = { .a = a, .row = ARENA_ARRAY(a, ROWS, struct cli_auth_account) };
+	struct auth_page p = { .a = a, .row = ARENA_ARRAY(a, AUTH_ROWS, struct cli_auth_account) };
 	enum store_err e = account_list(room_of(ctx)->accounts, m->after, add_account, &p);
 	struct cli_auth_account_list_answer out = { .status = CLI_AUTH_RESULT_FAILED };
 
@@ -333,18 +322,18 @@ on_account_list(void *ctx, struct ipc_call *call, struct cli_auth_account_list *
 
 /* ---- aliases ---- */
 
-static const struct words alias_words = { S_INIT("that is there already"),
+static const struct auth_words alias_words = { S_INIT("that is there already"),
 	S_INIT("no such alias, or its domain or target is unknown"),
-	S_INIT("no address, or it would point to itself, or too many targets") };
+	S_INIT("no address, or its mail would come back to itself, or too many or too deep") };
 
 static void
 on_alias_add(void *ctx, struct ipc_call *call, struct cli_auth_alias_add *m)
 {
-	enum store_err e = alias_add(room_of(ctx)->accounts, m->address, m->target, change_now());
-	struct cli_auth_alias_add_answer out = { .status = result_of(e) };
+	enum store_err e = alias_add(room_of(ctx)->accounts, m->address, m->target, auth_change_now());
+	struct cli_auth_alias_add_answer out = { .status = auth_result_of(e) };
 
-	changed(e, S("alias.add"), m->address, m->target);
-	out.text = text_of(out.status, &alias_words);
+	auth_changed(e, S("alias.add"), m->address, m->target);
+	out.text = auth_text_of(out.status, &alias_words);
 	(void)cli_auth_alias_add_answer(call, &out);
 }
 
@@ -352,21 +341,21 @@ static void
 on_alias_delete(void *ctx, struct ipc_call *call, struct cli_auth_alias_delete *m)
 {
 	enum store_err e = alias_delete(room_of(ctx)->accounts, m->address, m->target,
-	    change_now());
-	struct cli_auth_alias_delete_answer out = { .status = result_of(e) };
+	    auth_change_now());
+	struct cli_auth_alias_delete_answer out = { .status = auth_result_of(e) };
 
-	changed(e, S("alias.delete"), m->address, m->target);
-	out.text = text_of(out.status, &alias_words);
+	auth_changed(e, S("alias.delete"), m->address, m->target);
+	out.text = auth_text_of(out.status, &alias_words);
 	(void)cli_auth_alias_delete_answer(call, &out);
 }
 
 static bool
 add_alias(void *ctx, struct slice address, struct slice target)
 {
-	struct page *p = ctx;
+	struct auth_page *p = ctx;
 	struct cli_auth_alias *all = p->row, *to;
 
-	p->more = p->n == ROWS;
+	p->more = p->n == AUTH_ROWS;
 	if (p->more)
 		return false;
 	to = &all[p->n++];
@@ -379,7 +368,7 @@ static void
 on_alias_list(void *ctx, struct ipc_call *call, struct cli_auth_alias_list *m)
 {
 	own(arena_p) a = arena_new("list", LIMIT_ARENA_MESSAGE);
-	struct page p = { .a = a, .row = ARENA_ARRAY(a, ROWS, struct cli_auth_alias) };
+	struct auth_page p = { .a = a, .row = ARENA_ARRAY(a, AUTH_ROWS, struct cli_auth_alias) };
 	enum store_err e = alias_list(room_of(ctx)->accounts, m->after, m->after_target, add_alias,
 	    &p);
 	struct cli_auth_alias_list_answer out = { .status = CLI_AUTH_RESULT_FAILED };
@@ -398,7 +387,12 @@ auth_cli_serve(struct auth_peer *p)
 		.account_add = on_account_add, .account_list = on_account_list,
 		.account_passwd = on_account_passwd, .account_enable = on_account_enable,
 		.account_delete = on_account_delete, .alias_add = on_alias_add,
-		.alias_list = on_alias_list, .alias_delete = on_alias_delete };
+		.alias_list = on_alias_list, .alias_delete = on_alias_delete,
+		.domain_alias = auth_on_domain_alias, .domain_separator = auth_on_domain_separator,
+		.domain_catch_all = auth_on_domain_catch_all, .list_add = auth_on_list_add,
+		.list_list = auth_on_list_list, .list_delete = auth_on_list_delete,
+		.sender_grant = auth_on_sender_grant, .sender_list = auth_on_sender_list,
+		.limits_set = auth_on_limits_set, .limits_list = auth_on_limits_list };
 
 	return cli_auth_server_serve(p->ch, &handlers, p);
 }

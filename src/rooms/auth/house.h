@@ -7,10 +7,13 @@
  * the account is a new revision and misses the cache. */
 #pragma once
 
+#include "ipc/cli_auth.h"
 #include "lib/base/ip.h"
 #include "lib/ipc/ipc.h"
+#include "lib/make/srs/srs.h"
 #include "lib/proc/loop.h"
 #include "lib/proc/proc.h"
+#include "lib/rate/rate.h"
 #include "lib/store/accounts.h"
 #include "rooms/auth/hasher.h"
 
@@ -41,10 +44,14 @@ struct auth_room {
 	uint8_t key[32];	/* of the cache */
 	struct auth_cached cache[AUTH_CACHE];
 	struct loop_timer *wipe;
+	struct rates rates;
+	struct loop_timer *keep;
+	uint8_t srs_secret[crypto_auth_hmacsha256_KEYBYTES];
 	bool stopping;
 };
 
-enum auth_kind { AUTH_SMTP, AUTH_LOBBY, AUTH_CLI };
+/* AUTH_MX are strangers, AUTH_DROP local programs: neither is somebody who logged in. */
+enum auth_kind { AUTH_MX, AUTH_SUBMISSION, AUTH_DROP, AUTH_LOBBY, AUTH_CLI };
 
 struct auth_peer {
 	struct auth_peer *next;
@@ -54,9 +61,9 @@ struct auth_peer {
 	enum auth_kind kind;
 };
 
-/* room.c */
-void auth_room_init(struct auth_room *r, struct proc *p, struct loop *loop, struct accounts *a,
-    struct hasher *h, uint64_t user_range);
+/* room.c: false when accounts.db fails */
+[[nodiscard]] bool auth_room_init(struct auth_room *r, struct proc *p, struct loop *loop,
+    struct accounts *a, struct hasher *h, uint64_t user_range);
 void auth_introduce(void *room, const char *peer, const char *instance, int fd);
 void auth_stop(void *room);
 
@@ -87,5 +94,53 @@ void auth_cache_put(struct auth_room *r, const uint8_t tag[static AUTH_TAG], uin
 /* Wipes what is too old (all of it with now_ms UINT64_MAX). */
 void auth_cache_wipe(struct auth_room *r, uint64_t now_ms);
 
+/* limits.c: rates of accounts; text says what is over. Both count where they say yes. */
+void auth_limits_init(struct auth_room *r);
+void auth_limits_end(struct auth_room *r);
+/* One more recipient of the account that is logged in; first of its message. */
+bool auth_limits_sender(struct auth_room *r, uint64_t account, bool first, struct slice *text);
+/* One more message from a stranger to each of these. */
+bool auth_limits_inbound(struct auth_room *r, const struct resolved *to, bool null_sender,
+    struct slice *text);
+
+/* forward.c */
+enum store_err auth_forward_init(struct auth_room *r);
+/* The envelope sender for a target elsewhere: *out is empty where it stays as it is. ours is the domain
+ * that the recipient has with us. False: try later. */
+bool auth_forward_sender(struct auth_room *r, struct slice sender, struct slice ours, struct arena *a,
+    struct slice *out);
+/* Is this the way back of a forward? Then auth_forward_back() says to whom. */
+bool auth_forward_is_back(struct auth_room *r, struct slice address);
+enum store_err auth_forward_back(struct auth_room *r, struct slice address, struct arena *a,
+    struct resolved *out);
+
 /* admin.c: what the administrator changes */
 enum ipc_status auth_cli_serve(struct auth_peer *p);
+struct auth_words { /* what stands behind a result, for people */
+	struct slice exists, none, invalid;
+};
+struct auth_page { /* of a list: rows until it is full; more when one was left over */
+	struct arena *a;
+	void *row;
+	size_t n;
+	bool more, failed;
+};
+struct account_change auth_change_now(void);
+enum cli_auth_result auth_result_of(enum store_err e);
+struct slice auth_text_of(enum cli_auth_result res, const struct auth_words *w);
+/* The event of a change that was made. */
+void auth_changed(enum store_err e, struct slice what, struct slice subject, struct slice detail);
+
+#define AUTH_ROWS ((size_t)50) /* of one page */
+
+/* routes.c: the same for what domains do, lists, senders and limits */
+void auth_on_domain_alias(void *ctx, struct ipc_call *call, struct cli_auth_domain_alias *m);
+void auth_on_domain_separator(void *ctx, struct ipc_call *call, struct cli_auth_domain_separator *m);
+void auth_on_domain_catch_all(void *ctx, struct ipc_call *call, struct cli_auth_domain_catch_all *m);
+void auth_on_list_add(void *ctx, struct ipc_call *call, struct cli_auth_list_add *m);
+void auth_on_list_list(void *ctx, struct ipc_call *call, struct cli_auth_list_list *m);
+void auth_on_list_delete(void *ctx, struct ipc_call *call, struct cli_auth_list_delete *m);
+void auth_on_sender_grant(void *ctx, struct ipc_call *call, struct cli_auth_sender_grant *m);
+void auth_on_sender_list(void *ctx, struct ipc_call *call, struct cli_auth_sender_list *m);
+void auth_on_limits_set(void *ctx, struct ipc_call *call, struct cli_auth_limits_set *m);
+void auth_on_limits_list(void *ctx, struct ipc_call *call, struct cli_auth_limits_list *m);

@@ -15,31 +15,84 @@ status_of(enum store_err e, const struct resolved *to)
 					  SMTP_AUTH_RCPT_STATUS_NOT_LOCAL;
 	case STORE_REFUSED:
 		return SMTP_AUTH_RCPT_STATUS_DISABLED;
+	case STORE_LIMIT:
+		return SMTP_AUTH_RCPT_STATUS_LOOP;
 	default:
 		return SMTP_AUTH_RCPT_STATUS_TRY_LATER;
 	}
 }
 
+/* Fills targets: what differs from the envelope is the sender of what goes through a list or elsewhere. */
+static enum store_err
+write_targets(struct auth_room *r, const struct smtp_auth_rcpt *m, const struct resolved *to, bool back,
+    struct arena *a, struct smtp_auth_target *target)
+{
+	for (size_t i = 0; i < to->n; i++) {
+		const struct target *t = &to->to[i];
+
+		target[i] = (struct smtp_auth_target){ .account = (uint32_t)t->account,
+			.address = t->address };
+		if (t->by_list)
+			target[i].sender = to->list.owner;
+		else if (t->account == 0 && !back &&
+		    !auth_forward_sender(r, m->sender, to->domain, a, &target[i].sender))
+			return STORE_FULL;
+	}
+	return STORE_OK;
+}
+
+/* Of those who could be reached: is this sender too many, or not wanted on the list? */
+static enum smtp_auth_rcpt_status
+permitted(struct auth_peer *p, const struct smtp_auth_rcpt *m, const struct resolved *to,
+    enum smtp_auth_rcpt_status st, struct slice *text)
+{
+	struct auth_room *r = p->room;
+	uint64_t account = p->kind == AUTH_SUBMISSION ? m->account : 0;
+	bool reached = st == SMTP_AUTH_RCPT_STATUS_OK;
+
+	if (reached && to->list.address.n > 0) {
+		enum store_err e = accounts_may_write(r->accounts, &to->list, m->sender, account);
+
+		if (e != STORE_OK) {
+			*text = S("this list does not take mail from you");
+			return e == STORE_NONE ? SMTP_AUTH_RCPT_STATUS_REFUSED :
+						 SMTP_AUTH_RCPT_STATUS_TRY_LATER;
+		}
+	}
+	if (account != 0 && (reached || st == SMTP_AUTH_RCPT_STATUS_NOT_LOCAL) &&
+	    !auth_limits_sender(r, account, m->first, text))
+		return SMTP_AUTH_RCPT_STATUS_SLOW_DOWN;
+	if (p->kind == AUTH_MX && reached && !auth_limits_inbound(r, to, m->sender.n == 0, text))
+		return SMTP_AUTH_RCPT_STATUS_SLOW_DOWN;
+	return st;
+}
+
 static void
 on_rcpt(void *ctx, struct ipc_call *call, struct smtp_auth_rcpt *m)
 {
-	struct auth_room *r = ((struct auth_peer *)ctx)->room;
-	own(arena_p) a = arena_new("rcpt", LIMIT_ARENA_SESSION);
-	struct smtp_auth_target target[ACCOUNTS_TARGETS];
-	struct resolved to;
-	enum store_err e = accounts_resolve(r->accounts, m->address, &to);
-	struct smtp_auth_rcpt_answer out = { .status = status_of(e, &to), .targets = target };
+	struct auth_peer *p = ctx;
+	struct auth_room *r = p->room;
+	own(arena_p) a = arena_new("rcpt", LIMIT_ARENA_MESSAGE);
+	struct smtp_auth_target *target = ARENA_ARRAY(a, ACCOUNTS_TARGETS, struct smtp_auth_target);
+	struct resolved *to = ARENA_NEW(a, struct resolved);
+	struct smtp_auth_rcpt_answer out = { .status = SMTP_AUTH_RCPT_STATUS_TRY_LATER,
+		.targets = target };
+	bool back = auth_forward_is_back(r, m->address);
+	enum store_err e = STORE_NONE;
 
-	for (size_t i = 0; e == STORE_OK && i < to.n; i++) {
-		struct account acc;
-
-		e = account_by_id(r->accounts, to.id[i], a, &acc);
-		target[i] = (struct smtp_auth_target){ .account = (uint32_t)to.id[i],
-			.address = acc.address };
+	PN_ASSERT(target != NULL && to != NULL);
+	to->local_domain = back;
+	if (!back)
+		e = accounts_resolve(r->accounts, m->address, a, to);
+	else if (m->sender.n == 0) /* nothing but a bounce comes back */
+		e = auth_forward_back(r, m->address, a, to);
+	out.status = permitted(p, m, to, status_of(e, to), &out.text);
+	if (out.status == SMTP_AUTH_RCPT_STATUS_OK) {
+		out.n_targets = to->n;
+		out.list = to->list.address;
+		if (write_targets(r, m, to, back, a, target) != STORE_OK)
+			out = (struct smtp_auth_rcpt_answer){ .status = SMTP_AUTH_RCPT_STATUS_TRY_LATER };
 	}
-	out.n_targets = e == STORE_OK ? to.n : 0;
-	if (out.status == SMTP_AUTH_RCPT_STATUS_OK && e != STORE_OK)
-		out.status = SMTP_AUTH_RCPT_STATUS_TRY_LATER;
 	(void)smtp_auth_rcpt_answer(call, &out);
 }
 
@@ -48,17 +101,16 @@ on_owns(void *ctx, struct ipc_call *call, struct smtp_auth_owns *m)
 {
 	struct auth_room *r = ((struct auth_peer *)ctx)->room;
 	struct smtp_auth_owns_answer out = { .owns = m->account != 0 && m->n_addresses > 0 };
+	enum store_err e = STORE_OK;
 
-	for (size_t k = 0; k < m->n_addresses; k++) {
-		struct resolved to;
-		bool its = false;
-
-		if (accounts_resolve(r->accounts, m->addresses[k].address, &to) == STORE_OK)
-			for (size_t i = 0; i < to.n; i++)
-				its = its || to.id[i] == m->account;
-		out.owns = out.owns && its;
+	for (size_t i = 0; out.owns && i < m->n_addresses; i++) {
+		e = accounts_owns(r->accounts, m->account, m->addresses[i].address);
+		out.owns = e == STORE_OK;
 	}
-	(void)smtp_auth_owns_answer(call, &out);
+	if (e != STORE_OK && e != STORE_NONE)
+		(void)ipc_refuse(call); /* the asker says "try later" */
+	else
+		(void)smtp_auth_owns_answer(call, &out);
 }
 
 static void

@@ -31,7 +31,10 @@ main(void)
 		(void)fprintf(stderr, "auth: cannot open accounts.db: %s\n", store_err_name(e));
 		return EX_IOERR;
 	}
-	auth_room_init(&room, p, loop, accounts, hasher_new(loop, HASHER_OPS, HASHER_MEMORY),
-	    user_range);
+	if (!auth_room_init(&room, p, loop, accounts, hasher_new(loop, HASHER_OPS, HASHER_MEMORY),
+	    user_range)) {
+		(void)fprintf(stderr, "auth: accounts.db fails\n");
+		return EX_IOERR;
+	}
 	return proc_serve(p, loop, &peers, &room);
 }

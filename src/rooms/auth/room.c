@@ -18,7 +18,7 @@ wipe(void *arg)
 	r->wipe = loop_after(r->loop, WIPE_MS, wipe, r);
 }
 
-void
+bool
 auth_room_init(struct auth_room *r, struct proc *p, struct loop *loop, struct accounts *a,
     struct hasher *h, uint64_t user_range)
 {
@@ -26,6 +26,8 @@ auth_room_init(struct auth_room *r, struct proc *p, struct loop *loop, struct ac
 		.user_range = user_range };
 	auth_cache_init(r);
 	r->wipe = loop_after(loop, WIPE_MS, wipe, r);
+	auth_limits_init(r);
+	return auth_forward_init(r) == STORE_OK;
 }
 
 static void
@@ -45,7 +47,9 @@ static enum ipc_status
 serve_one(struct auth_peer *p)
 {
 	switch (p->kind) {
-	case AUTH_SMTP:
+	case AUTH_MX:
+	case AUTH_SUBMISSION:
+	case AUTH_DROP:
 		return auth_smtp_serve(p);
 	case AUTH_LOBBY:
 		return auth_lobby_serve(p);
@@ -93,22 +97,28 @@ void
 auth_introduce(void *room, const char *peer, const char *instance, int fd)
 {
 	static const struct {
-		struct slice name;
+		struct slice name, instance;
 		enum auth_kind kind;
-	} known[] = { { S_INIT("smtp"), AUTH_SMTP }, { S_INIT("drop"), AUTH_SMTP },
-		{ S_INIT("lobby"), AUTH_LOBBY }, { S_INIT("cli"), AUTH_CLI } };
+		unsigned phase;
+	} known[] = { { S_INIT("smtp"), S_INIT("mx"), AUTH_MX, SMTP_AUTH_PHASE_MX },
+		{ S_INIT("smtp"), S_INIT("submission"), AUTH_SUBMISSION, SMTP_AUTH_PHASE_SUBMISSION },
+		{ S_INIT("drop"), S_INIT(""), AUTH_DROP, SMTP_AUTH_PHASE_DROP },
+		{ S_INIT("lobby"), S_INIT(""), AUTH_LOBBY, 0 }, { S_INIT("cli"), S_INIT(""), AUTH_CLI, 0 } };
 	struct auth_room *r = room;
 	struct auth_peer *p = NULL;
+	unsigned phase = 0;
 
 	if (slice_eq(slice_z(peer), S("warden"))) {
 		meet_warden(r, fd);
 		return;
 	}
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-		if (slice_eq(slice_z(peer), known[i].name)) {
+		if (slice_eq(slice_z(peer), known[i].name) &&
+		    (known[i].instance.n == 0 || slice_eq(slice_z(instance), known[i].instance))) {
 			p = calloc(1, sizeof *p);
 			PN_ASSERT(p != NULL);
 			p->kind = known[i].kind;
+			phase = known[i].phase;
 		}
 	if (p == NULL) {
 		(void)close(fd);
@@ -116,10 +126,8 @@ auth_introduce(void *room, const char *peer, const char *instance, int fd)
 	}
 	p->room = r;
 	p->ch = ipc_channel_new(fd, peer, instance);
-	if (p->kind == AUTH_SMTP)
-		ipc_set_phase(p->ch, slice_eq(slice_z(peer), S("drop")) ? SMTP_AUTH_PHASE_DROP :
-		    slice_eq(slice_z(instance), S("submission")) ? SMTP_AUTH_PHASE_SUBMISSION :
-		    SMTP_AUTH_PHASE_MX);
+	if (p->kind <= AUTH_DROP)
+		ipc_set_phase(p->ch, phase);
 	ipc_set_nonblocking(p->ch, true);
 	ipc_set_send_wait(p->ch, 0);
 	p->watch = loop_watch(r->loop, fd, LOOP_READ, on_frames, p);
@@ -141,6 +149,8 @@ auth_stop(void *room)
 	loop_cancel(r->loop, &r->wipe);
 	auth_cache_wipe(r, UINT64_MAX);
 	sodium_memzero(r->key, sizeof r->key);
+	auth_limits_end(r);
+	sodium_memzero(r->srs_secret, sizeof r->srs_secret);
 	accounts_close(&r->accounts);
 	loop_stop(r->loop);
 }

@@ -42,7 +42,7 @@ open_room(void **state)
 	(void)unlink("auth-test.db");
 	assert_int_equal(accounts_open("auth-test.db", &a), STORE_OK);
 	assert_true(hasher_prepare());
-	auth_room_init(&room, NULL, l, a, hasher_new(l, 1, (size_t)4 << 20), 3);
+	assert_true(auth_room_init(&room, NULL, l, a, hasher_new(l, 1, (size_t)4 << 20), 3));
 	warden = join("warden", "");
 	mx = join("smtp", "mx");
 	submission = join("smtp", "submission");
@@ -334,7 +334,7 @@ struct looked {
 	enum smtp_auth_rcpt_status status;
 	size_t n;
 	uint32_t account;
-	char address[64];
+	char address[64], sender[80], list[64];
 };
 
 static void
@@ -346,7 +346,9 @@ on_rcpt(void *ctx, uint32_t id, struct smtp_auth_rcpt_answer *m)
 	if (m->n_targets > 0) {
 		l->account = m->targets[0].account;
 		(void)snprintf(l->address, sizeof l->address, "%.*s", SFMT(m->targets[0].address));
+		(void)snprintf(l->sender, sizeof l->sender, "%.*s", SFMT(m->targets[0].sender));
 	}
+	(void)snprintf(l->list, sizeof l->list, "%.*s", SFMT(m->list));
 }
 
 static void
@@ -425,6 +427,127 @@ looks_up(void **state)
 	assert_true(owns(2, S("bob@example.test")));
 }
 
+static struct looked
+rcpt_from(struct ipc_channel *ch, struct slice sender, uint32_t account, bool first, struct slice address)
+{
+	struct smtp_auth_rcpt m = { .address = address, .sender = sender, .account = account,
+		.first = first };
+
+	assert_int_equal(smtp_auth_rcpt_ask(ch, 1, &m), IPC_OK);
+	return look(ch);
+}
+
+/* A forward goes on under an address of ours, its bounce comes back to who wrote it, and nobody else gets
+ * anything through us that way. */
+static void
+forwards_come_back(void **state)
+{
+	const struct account_change by = { 1, S("test") };
+	struct ipc_channel *drop = join("drop", "");
+	struct looked l;
+	char back[80], bad[80];
+
+	furnish();
+	assert_int_equal(alias_add(room.accounts, S("out@example.test"), S("me@far.test"), by), STORE_OK);
+	l = rcpt_from(mx, S("Writer@else.test"), 0, true, S("out@example.test"));
+	assert_true(l.status == SMTP_AUTH_RCPT_STATUS_OK && l.n == 1 && l.account == 0);
+	assert_string_equal(l.address, "me@far.test");
+	assert_true(strncmp(l.sender, "SRS0=", 5) == 0);
+	(void)snprintf(back, sizeof back, "%s", l.sender);
+	l = rcpt_from(mx, S(""), 0, true, slice_z(back));
+	assert_true(l.status == SMTP_AUTH_RCPT_STATUS_OK && l.n == 1 && l.account == 0);
+	assert_string_equal(l.address, "Writer@else.test");
+	assert_string_equal(l.sender, "");
+	/* with a sender it is no bounce */
+	assert_int_equal(rcpt_from(mx, S("a@b.test"), 0, true, slice_z(back)).status,
+	    SMTP_AUTH_RCPT_STATUS_UNKNOWN_USER);
+	(void)snprintf(bad, sizeof bad, "%s", back);
+	bad[6] = bad[6] == 'x' ? 'y' : 'x';
+	assert_int_equal(rcpt_from(mx, S(""), 0, true, slice_z(bad)).status, SMTP_AUTH_RCPT_STATUS_UNKNOWN_USER);
+	/* at a domain that is not ours it is an address like any other */
+	(void)snprintf(bad, sizeof bad, "%.*s@far.test", (int)(strchr(back, '@') - back), back);
+	assert_int_equal(rcpt_from(mx, S(""), 0, true, slice_z(bad)).status, SMTP_AUTH_RCPT_STATUS_NOT_LOCAL);
+	/* the null sender and senders of ours stay as they are */
+	assert_string_equal(rcpt_from(mx, S(""), 0, true, S("out@example.test")).sender, "");
+	assert_string_equal(rcpt_from(submission, S("bob@example.test"), 2, true, S("out@example.test")).sender, "");
+	/* the secret outlives the room */
+	room.srs_secret[0] ^= 1;
+	assert_int_equal(rcpt_from(mx, S(""), 0, true, slice_z(back)).status, SMTP_AUTH_RCPT_STATUS_UNKNOWN_USER);
+	assert_int_equal(auth_forward_init(&room), STORE_OK);
+	assert_int_equal(rcpt_from(drop, S(""), 0, true, slice_z(back)).status, SMTP_AUTH_RCPT_STATUS_OK);
+	ipc_channel_free(&drop);
+}
+
+static void
+lists_and_rings(void **state)
+{
+	const struct account_change by = { 1, S("test") };
+	const struct list team = { S("team@example.test"), S("alice@example.test"), LIST_MEMBERS };
+	struct looked l;
+
+	furnish();
+	assert_int_equal(list_add(room.accounts, &team, by), STORE_OK);
+	assert_int_equal(alias_add(room.accounts, team.address, S("bob@example.test"), by), STORE_OK);
+	l = rcpt_from(mx, S("bob@example.test"), 0, true, S("Team@example.test"));
+	assert_true(l.status == SMTP_AUTH_RCPT_STATUS_OK && l.account == 2);
+	assert_string_equal(l.sender, "alice@example.test");
+	assert_string_equal(l.list, "team@example.test");
+	assert_int_equal(rcpt_from(mx, S("eve@far.test"), 0, true, team.address).status,
+	    SMTP_AUTH_RCPT_STATUS_REFUSED);
+	assert_int_equal(rcpt_from(mx, S(""), 0, true, team.address).status, SMTP_AUTH_RCPT_STATUS_REFUSED);
+	/* mx is believed no account */
+	assert_int_equal(rcpt_from(mx, S("eve@far.test"), 2, true, team.address).status,
+	    SMTP_AUTH_RCPT_STATUS_REFUSED);
+	assert_int_equal(rcpt_from(submission, S("x@example.test"), 2, true, team.address).status,
+	    SMTP_AUTH_RCPT_STATUS_OK);
+	/* O-001: a ring that closed later */
+	assert_int_equal(alias_add(room.accounts, S("r@example.test"), S("r@later.test"), by), STORE_OK);
+	assert_int_equal(domain_add(room.accounts, S("later.test"), by), STORE_OK);
+	assert_int_equal(domain_set_alias(room.accounts, S("later.test"), S("example.test"), by), STORE_OK);
+	assert_int_equal(rcpt(S("r@example.test")).status, SMTP_AUTH_RCPT_STATUS_LOOP);
+}
+
+/* U-013: the recipients of an account; S-098: reports from nobody to one mailbox. */
+static void
+limits_hold(void **state)
+{
+	const struct account_change by = { 1, S("test") };
+	const struct limits few = { .rcpts = 3, .messages = 2, .inbound = 20 };
+
+	furnish();
+	assert_int_equal(limits_set(room.accounts, S("bob@example.test"), &few, by), STORE_OK);
+	assert_int_equal(rcpt_from(submission, S("bob@example.test"), 2, true, S("a@far.test")).status,
+	    SMTP_AUTH_RCPT_STATUS_NOT_LOCAL);
+	assert_int_equal(rcpt_from(submission, S("bob@example.test"), 2, false, S("b@far.test")).status,
+	    SMTP_AUTH_RCPT_STATUS_NOT_LOCAL);
+	assert_int_equal(rcpt_from(submission, S("bob@example.test"), 2, false, S("no@example.test")).status,
+	    SMTP_AUTH_RCPT_STATUS_UNKNOWN_USER);
+	assert_int_equal(rcpt_from(submission, S("bob@example.test"), 2, true, S("alice@example.test")).status,
+	    SMTP_AUTH_RCPT_STATUS_OK);
+	assert_int_equal(rcpt_from(submission, S("bob@example.test"), 2, false, S("alice@example.test")).status,
+	    SMTP_AUTH_RCPT_STATUS_SLOW_DOWN);
+	assert_int_equal(rcpt_from(submission, S("alice@example.test"), 1, true, S("b@far.test")).status,
+	    SMTP_AUTH_RCPT_STATUS_NOT_LOCAL);
+	/* over a restart of the room */
+	auth_limits_end(&room);
+	memset(&room.rates, 0, sizeof room.rates);
+	auth_limits_init(&room);
+	assert_int_equal(rcpt_from(submission, S("bob@example.test"), 2, false, S("b@far.test")).status,
+	    SMTP_AUTH_RCPT_STATUS_SLOW_DOWN);
+	/* strangers to bob, with and without details, and another tenth for reports */
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(rcpt_from(mx, S("a@far.test"), 0, true, S("bob+x@example.test")).status,
+		    SMTP_AUTH_RCPT_STATUS_OK);
+	assert_int_equal(rcpt_from(mx, S("a@far.test"), 0, true, S("bob@example.test")).status,
+	    SMTP_AUTH_RCPT_STATUS_SLOW_DOWN);
+	assert_int_equal(rcpt_from(mx, S(""), 0, true, S("bob@example.test")).status, SMTP_AUTH_RCPT_STATUS_OK);
+	assert_int_equal(rcpt_from(mx, S(""), 0, true, S("bob@example.test")).status, SMTP_AUTH_RCPT_STATUS_OK);
+	assert_int_equal(rcpt_from(mx, S(""), 0, true, S("bob@example.test")).status,
+	    SMTP_AUTH_RCPT_STATUS_SLOW_DOWN);
+	assert_int_equal(rcpt_from(mx, S("a@far.test"), 0, true, S("alice@example.test")).status,
+	    SMTP_AUTH_RCPT_STATUS_OK);
+}
+
 static void
 floods_are_bounded(void **state)
 {
@@ -458,7 +581,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_room, close_room)
-		T(logs_in), T(remembers_and_forgets), T(looks_up), T(floods_are_bounded),
+		T(logs_in), T(remembers_and_forgets), T(looks_up), T(forwards_come_back),
+		T(lists_and_rings), T(limits_hold), T(floods_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
