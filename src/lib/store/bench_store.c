@@ -197,7 +197,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: bench_store FOLDER\n");
 		return 64;
 	}
-	if (!testvfs_env(&bad) && bad)
+	if (!testvfs_env(S("bench"), &bad) && bad)
 		return 64;
 	testvfs_register();
 	spool_run(argv[1], 4096, 1, 4000);

@@ -27,6 +27,7 @@ struct inode {
 	struct buf disk;
 	struct change *pending;
 	size_t n, cap;
+	size_t covered; /* of these, how many were there when the sync under way began */
 };
 
 struct entry {
@@ -88,10 +89,13 @@ apply(struct buf *b, const struct change *c)
 static bool
 sync_inode(struct inode *i)
 {
-	for (size_t k = 0; k < i->n; k++)
+	for (size_t k = 0; k < i->covered; k++)
 		if (!apply(&i->disk, &i->pending[k]))
 			return false;
-	i->n = 0;
+	i->n -= i->covered;
+	if (i->n > 0)
+		memmove(i->pending, &i->pending[i->covered], i->n * sizeof *i->pending);
+	i->covered = 0;
 	return true;
 }
 
@@ -140,6 +144,10 @@ step(struct world *w, char what, struct slice name, struct change c)
 	}
 	if (what == 'C')
 		return true;
+	if (what == 's') {
+		w->inode[e->now].covered = w->inode[e->now].n;
+		return true;
+	}
 	if (what == 'S')
 		return sync_inode(&w->inode[e->now]);
 	return (what == 'W' || what == 'T') && remember(&w->inode[e->now], c);

@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/base/own.h"
 
@@ -35,8 +37,9 @@ static struct {
 	struct testvfs_fault fault;
 	struct buf *log;
 	size_t moment;
+	int sink; /* a file that takes the record too, or -1 */
 	bool registered, idle_disk;
-} g = { .lock = PTHREAD_MUTEX_INITIALIZER, .counts = &g.here, .lock_fd = -1 };
+} g = { .lock = PTHREAD_MUTEX_INITIALIZER, .counts = &g.here, .lock_fd = -1, .sink = -1 };
 
 /* Counts one call; true when it must fail. */
 static bool
@@ -59,21 +62,43 @@ strikes(enum testvfs_op op)
 }
 
 static void
-record(char what, const char *name, uint64_t at, const void *data, size_t n)
+put_record(struct buf *b, char what, const char *name, uint64_t at, const void *data, size_t n)
 {
 	size_t len = slice_z(name).n;
 
+	(void)buf_byte(b, (uint8_t)what);
+	(void)buf_put_u16le(b, (uint16_t)len);
+	(void)buf_add(b, slice_of(name, len));
+	(void)buf_put_u64le(b, at);
+	(void)buf_put_u64le(b, n);
+	if (data != NULL)
+		(void)buf_add(b, slice_of(data, n));
+}
+
+/* Into the file: the time of CLOCK_MONOTONIC in ns goes before each record, so that the records of all
+ * rooms have one order. A record that cannot be written makes the whole measurement worthless. */
+static void
+sink_record(char what, const char *name, uint64_t at, const void *data, size_t n)
+{
+	own(buf_t) b = { .max = n + 1024 };
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)buf_put_u64le(&b, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
+	put_record(&b, what, name, at, data, n);
+	PN_ASSERT(!b.bad && write(g.sink, b.p, b.n) == (ssize_t)b.n);
+}
+
+static void
+record(char what, const char *name, uint64_t at, const void *data, size_t n)
+{
 	(void)pthread_mutex_lock(&g.lock);
 	if (g.log != NULL) {
-		(void)buf_byte(g.log, (uint8_t)what);
-		(void)buf_put_u16le(g.log, (uint16_t)len);
-		(void)buf_add(g.log, slice_of(name, len));
-		(void)buf_put_u64le(g.log, at);
-		(void)buf_put_u64le(g.log, n);
-		if (data != NULL)
-			(void)buf_add(g.log, slice_of(data, n));
+		put_record(g.log, what, name, at, data, n);
 		g.moment++;
 	}
+	if (g.sink >= 0)
+		sink_record(what, name, at, data, n);
 	(void)pthread_mutex_unlock(&g.lock);
 }
 
@@ -164,6 +189,7 @@ x_sync(sqlite3_file *f, int flags)
 
 	if (strikes(TESTVFS_SYNC))
 		return g.fault.code;
+	record('s', s->name, 0, NULL, 0); /* what is written from here on is not covered */
 	rc = g.idle_disk ? SQLITE_OK : s->real->pMethods->xSync(s->real, flags);
 	if (g.delay > 0)
 		slow_flush();
@@ -376,6 +402,19 @@ count_in(struct slice path)
 	return true;
 }
 
+/* DIR/WHO.PID takes the record of this process; it is opened before the walls close. */
+static bool
+record_in(struct slice dir, struct slice who)
+{
+	char path[600];
+
+	if (dir.n == 0 || dir.n > 400 || who.n > 100)
+		return false;
+	(void)snprintf(path, sizeof path, "%.*s/%.*s.%d", SFMT(dir), SFMT(who), (int)getpid());
+	g.sink = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	return g.sink >= 0;
+}
+
 static bool
 fault_of(struct slice text, struct testvfs_fault *out)
 {
@@ -410,7 +449,7 @@ fault_of(struct slice text, struct testvfs_fault *out)
 }
 
 bool
-testvfs_env(bool *bad)
+testvfs_env(struct slice who, bool *bad)
 {
 	struct slice left = slice_z(secure_getenv("POSTERN_VFS"));
 
@@ -431,7 +470,8 @@ testvfs_env(bool *bad)
 			return false;
 		if (slice_eq(name, S("delay")) && slice_u32(value, &us))
 			testvfs_delay(us);
-		else if (slice_eq(name, S("count")) && count_in(value))
+		else if ((slice_eq(name, S("count")) && count_in(value)) ||
+		    (slice_eq(name, S("record")) && record_in(value, who)))
 			;
 		else if (slice_eq(name, S("fail")) && fault_of(value, &f))
 			testvfs_fail(f);

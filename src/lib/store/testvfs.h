@@ -6,7 +6,9 @@
  * From the environment (rooms in bench and fault builds; see testvfs_env()):
  *   POSTERN_VFS=delay:1000,count:/path/to/counts
  *   POSTERN_VFS=fail:sync:3:io          the 3rd sync of this process fails once with an I/O error
- *   POSTERN_VFS=fail:write:7:full:ever  from the 7th write on, every write fails: no space */
+ *   POSTERN_VFS=fail:write:7:full:ever  from the 7th write on, every write fails: no space
+ *   POSTERN_VFS=record:DIR              what each room does to its files goes to DIR/WHO.PID, with times:
+ *                                       test/torture/powercut makes power cuts of the whole server of it */
 #pragma once
 
 #include <sqlite3.h>
@@ -27,8 +29,9 @@ struct testvfs_fault {
 
 /* Makes the shim the default VFS of the process. Before the first database is opened. */
 void testvfs_register(void);
-/* Reads POSTERN_VFS: absent = false and nothing happens; malformed = false with *bad true. */
-bool testvfs_env(bool *bad);
+/* Reads POSTERN_VFS: absent = false and nothing happens; malformed = false with *bad true. who names the
+ * record of this process: the room's directory beneath data_dir, '/' written as '.'. */
+bool testvfs_env(struct slice who, bool *bad);
 /* Each sync takes us microseconds longer; syncs wait for each other, as on one disk. 0 = off. */
 void testvfs_delay(uint32_t us);
 /* Syncs are counted, delayed, failed and recorded, but not done: tests that kill processes or replay
@@ -40,8 +43,8 @@ void testvfs_fail(struct testvfs_fault f);
 uint64_t testvfs_count(enum testvfs_op op);
 uint64_t testvfs_written(void); /* bytes */
 
-/* Recording. From testvfs_record(log) on, every create, write, truncate, sync and delete of every file
- * is appended to log (which bounds it); NULL ends it. The number of records so far is the clock of
+/* Recording. From testvfs_record(log) on, every create, write, truncate, sync (its begin and its end) and
+ * delete of every file is appended to log (which bounds it); NULL ends it. The number of records so far is the clock of
  * a power cut. */
 void testvfs_record(struct buf *log);
 size_t testvfs_moment(void);

@@ -23,7 +23,7 @@ main(void)
 	enum store_err e;
 	bool bad;
 
-	if ((!testvfs_env(&bad) && bad) || !hasher_prepare())
+	if ((!testvfs_env(S("auth"), &bad) && bad) || !hasher_prepare())
 		return EX_SOFTWARE;
 	proc_lock(p, &walls);
 	e = accounts_open("accounts.db", &accounts);

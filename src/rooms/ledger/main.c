@@ -21,7 +21,7 @@ main(void)
 	enum store_err e;
 	bool bad;
 
-	if (!testvfs_env(&bad) && bad)
+	if (!testvfs_env(S("ledger"), &bad) && bad)
 		return EX_USAGE;
 	proc_lock(p, &walls);
 	e = ledger_open("ledger.db", &log);

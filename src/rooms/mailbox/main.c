@@ -24,10 +24,12 @@ main(void)
 	struct loop *loop = loop_new();
 	struct mailbox *store;
 	enum store_err e;
+	char who[32];
 	int status;
 	bool bad;
 
-	if (!testvfs_env(&bad) && bad)
+	(void)snprintf(who, sizeof who, "mail.%llu", (unsigned long long)account);
+	if (!testvfs_env(slice_z(who), &bad) && bad)
 		return EX_SOFTWARE;
 	proc_lock(p, &walls);
 	e = mailbox_open("mail.db", account, (uint64_t)clock_wall_us(), &store);

@@ -89,7 +89,7 @@ main(void)
 	q.proc = proc_boot("queue");
 	settings(&q);
 	q.loop = loop_new();
-	if (!testvfs_env(&bad) && bad)
+	if (!testvfs_env(S("queue"), &bad) && bad)
 		return EX_SOFTWARE;
 	proc_lock(q.proc, &walls);
 	e = spool_open("queue.db", (uint64_t)clock_wall_us(), &q.spool);
