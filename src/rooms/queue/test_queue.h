@@ -45,6 +45,16 @@ pair(int *theirs)
 	return ends[1];
 }
 
+/* A file of this process: the test programs run side by side. */
+__attribute__((unused)) static const char *
+spool_file(void)
+{
+	static char name[64];
+
+	(void)snprintf(name, sizeof name, "queue-test-%d.db", (int)getpid());
+	return name;
+}
+
 __attribute__((unused)) static void
 idle(void *arg)
 {
@@ -59,7 +69,7 @@ start(void)
 	q = &lives[life++];
 	q->loop = loop_new();
 	q->message_size = 1 << 20;
-	assert_int_equal(spool_open("queue-test.db", (uint64_t)clock_wall_us(), &q->spool), STORE_OK);
+	assert_int_equal(spool_open(spool_file(), (uint64_t)clock_wall_us(), &q->spool), STORE_OK);
 	q->hostname = S("mail.example.test");
 	q->set = (struct queue_settings){ .retry_first = 300 * SECOND, .retry_most = 3600 * SECOND,
 		.lifetime = 432000 * SECOND, .bounce_lifetime = 86400 * SECOND, .warn_after = 14400 * SECOND,
@@ -93,7 +103,7 @@ stop(void)
 __attribute__((unused)) static int
 open_queue(void **state)
 {
-	(void)unlink("queue-test.db");
+	(void)unlink(spool_file());
 	start();
 	return 0;
 }
@@ -104,7 +114,7 @@ close_queue(void **state)
 	testvfs_fail((struct testvfs_fault){ 0 });
 	clock_real();
 	stop();
-	return unlink("queue-test.db");
+	return unlink(spool_file());
 }
 
 /* ---- smtp ---- */
