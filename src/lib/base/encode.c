@@ -190,7 +190,15 @@ utf8_put(struct buf *b, uint32_t cp)
 bool
 ascii_only(struct slice s)
 {
-	for (size_t i = 0; i < s.n; i++)
+	size_t i = 0;
+
+	/* eight at a time: a whole message is looked at before it is sent */
+	for (uint64_t v; s.n - i >= sizeof v; i += sizeof v) {
+		memcpy(&v, s.p + i, sizeof v);
+		if (((v | (v - UINT64_C(0x0101010101010101))) & UINT64_C(0x8080808080808080)) != 0)
+			return false;
+	}
+	for (; i < s.n; i++)
 		if (s.p[i] == 0 || s.p[i] > 0x7f)
 			return false;
 	return true;

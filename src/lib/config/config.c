@@ -12,6 +12,7 @@
 #include "lib/base/chars.h"
 #include "lib/base/ip.h"
 #include "lib/base/limits.h"
+#include "lib/config/outbound.h"
 
 static const char *const LISTENERS[] = { "smtp", "submission", "submissions", "imap", "imaps" };
 
@@ -288,7 +289,8 @@ check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 	for (unsigned i = 0; i < cfg_size(cfg, "listen"); i++)
 		if (!listener(cfg_getnsec(cfg, "listen", i), c))
 			return false;
-	if (!dns(cfg_getsec(cfg, "dns"), &c->dns) || !queue(cfg_getsec(cfg, "queue"), &c->queue))
+	if (!dns(cfg_getsec(cfg, "dns"), &c->dns) || !queue(cfg_getsec(cfg, "queue"), &c->queue) ||
+	    !config_outbound_read(cfg_getsec(cfg, "outbound"), &c->outbound))
 		return false;
 	if (c->n_listeners == 0)
 		return complain(errors, path, "there is no listener; add one", "listen smtp { ... }");
@@ -321,7 +323,8 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_STR("sender_authentication", "enforce", CFGF_NONE),
 		CFG_STR_LIST("arc_trusted", "{}", CFGF_NONE),
 		CFG_SEC("listen", listen_opts, CFGF_MULTI | CFGF_TITLE), CFG_SEC("dns", dns_opts, CFGF_NONE),
-		CFG_SEC("queue", queue_opts, CFGF_NONE), CFG_END() };
+		CFG_SEC("queue", queue_opts, CFGF_NONE),
+		CFG_SEC("outbound", config_outbound_opts, CFGF_NONE), CFG_END() };
 	static struct config c;
 	cfg_t *cfg = cfg_init(opts, CFGF_NONE);
 	bool ok = false;

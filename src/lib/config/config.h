@@ -40,6 +40,25 @@ struct config_queue {
 	uint64_t concurrency; /* conversations at once with one destination */
 };
 
+#define CONFIG_RELAYS 8
+#define CONFIG_ROUTES 16
+
+/* How mail leaves: as the room send is told it (rooms/send/settings.c). */
+struct config_outbound {
+	char helo[256]; /* "": the host name */
+	uint16_t port;
+	char ip[8]; /* both, ipv4, ipv6 */
+	bool chunking;
+	char roots[256];	       /* file with the CA certificates of the system */
+	char sources[2048], allow[2048]; /* words */
+	uint32_t connect_timeout, reply_timeout, end_timeout, conversation_timeout, idle; /* seconds */
+	char relays[CONFIG_RELAYS][3072];
+	char credentials[CONFIG_RELAYS][256]; /* files; "": none */
+	size_t n_relays;
+	char routes[CONFIG_ROUTES][1024];
+	size_t n_routes;
+};
+
 struct config {
 	char hostname[256];
 	char data_dir[256], run_dir[256], room_dir[256];
@@ -54,6 +73,7 @@ struct config {
 	struct config_listener listeners[CONFIG_LISTENERS];
 	size_t n_listeners;
 	struct config_dns dns;
+	struct config_outbound outbound;
 };
 
 /* Reads and checks the file. False with one line per error in *errors ("FILE:LINE: what"); *out is

@@ -136,13 +136,62 @@ host_names(void **state)
 	    config_hostname_ok(S("a_b.c")) || config_hostname_ok(S("a.b.")));
 }
 
+static void
+outbound(void **state)
+{
+	own(buf_t) errors = { .max = 4096 };
+	static struct config c;
+
+	assert_true(read_text("hostname = mail.example.org\nlisten smtp { port = 25 }\n", &c, &errors));
+	assert_int_equal(c.outbound.port, 25);
+	assert_string_equal(c.outbound.ip, "both");
+	assert_string_equal(c.outbound.sources, "");
+	assert_int_equal(c.outbound.n_relays, 0);
+	assert_true(read_text("hostname = mail.example.org\nlisten smtp { port = 25 }\noutbound {\n"
+			      "addresses = {192.0.2.1, \"2001:db8::1\"} allow = {127.0.0.0/8, 10.1.2.3} idle = 0\n"
+			      "source a.example { addresses = {192.0.2.2} }\n"
+			      "relay up { host = smtp.up.example credentials = /x senders = {a.example, b@c.example}"
+			      " accounts = {3, 7} after = 2 per_hour = 50 }\n"
+			      "route store.example { to = lmtp:[127.0.0.1]:24 }\n}\n",
+	    &c, &errors));
+	assert_string_equal(c.outbound.sources, "192.0.2.1 2001:db8::1 a.example=192.0.2.2");
+	assert_string_equal(c.outbound.allow, "127.0.0.0/8 10.1.2.3");
+	assert_string_equal(c.outbound.relays[0], "up smtp.up.example 587 starttls 2 50 a.example,b@c.example 3,7");
+	assert_string_equal(c.outbound.credentials[0], "/x");
+	assert_string_equal(c.outbound.routes[0], "store.example lmtp [127.0.0.1] 24");
+	assert_int_equal(errors.n, 0);
+}
+
+static void
+outbound_mistakes(void **state)
+{
+	static const char *const wrong[] = { "port = 0", "ip = ipv5", "allow = {10.0.0.0/33}", "addresses = {mail.example}",
+		"helo = localhost", "reply_timeout = 0", "relay up { host = x }", "relay up { host = a.example tls = maybe }",
+		"relay up { host = a.example tls = none credentials = /x }", "relay \"a b\" { host = a.example }",
+		"relay up { host = a.example accounts = {0} }", "relay up { host = a.example senders = {\"a b\"} }",
+		"route x.example { to = \"\" }", "route x.example { to = lmtp:a.example }",
+		"route x.example { to = http:a.example:80 }", "route localhost { to = smtp:a.example:25 }" };
+
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+		own(buf_t) errors = { .max = 4096 };
+		static struct config c;
+		char text[512];
+
+		(void)snprintf(text, sizeof text, "hostname = mail.example.org\nlisten smtp { port = 25 }\noutbound { %s }\n",
+		    wrong[i]);
+		assert_false(read_text(text, &c, &errors));
+		assert_true(errors.n > 0);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(a_good_file),
 		cmocka_unit_test(dns_of_ones_own),
 		cmocka_unit_test(bad_files_say_what_and_where), cmocka_unit_test(a_missing_file),
-		cmocka_unit_test(host_names) };
+		cmocka_unit_test(host_names),
+		cmocka_unit_test(outbound), cmocka_unit_test(outbound_mistakes) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

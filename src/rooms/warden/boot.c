@@ -158,6 +158,39 @@ tell_queue(struct room *r, const struct config_queue *c)
 	tell_number(r, "concurrency", c->concurrency);
 }
 
+static void
+tell_outbound(struct room *r, const struct config *c)
+{
+	const struct config_outbound *o = &c->outbound;
+	char key[32];
+
+	tell(r, "helo", slice_z(o->helo[0] == '\0' ? c->hostname : o->helo));
+	tell_number(r, "port", o->port);
+	tell(r, "ip", slice_z(o->ip));
+	tell_number(r, "chunking", o->chunking);
+	tell(r, "sources", slice_z(o->sources));
+	tell(r, "allow", slice_z(o->allow));
+	tell_number(r, "connect_ms", o->connect_timeout * 1000u);
+	tell_number(r, "reply_ms", o->reply_timeout * 1000u);
+	tell_number(r, "end_ms", o->end_timeout * 1000u);
+	tell_number(r, "total_ms", o->conversation_timeout * 1000u);
+	tell_number(r, "idle_ms", o->idle * 1000u);
+	tell_number(r, "relays", o->n_relays);
+	for (size_t i = 0; i < o->n_relays; i++) {
+		(void)snprintf(key, sizeof key, "relay.%zu", i);
+		tell(r, key, slice_z(o->relays[i]));
+		(void)snprintf(key, sizeof key, "credential.%zu", i);
+		if (o->credentials[i][0] != '\0')
+			hand_file(r, key, o->credentials[i]);
+	}
+	tell_number(r, "routes", o->n_routes);
+	for (size_t i = 0; i < o->n_routes; i++) {
+		(void)snprintf(key, sizeof key, "route.%zu", i);
+		tell(r, key, slice_z(o->routes[i]));
+	}
+	hand_file(r, "roots", o->roots);
+}
+
 void
 room_boot(struct warden *w, struct room *r)
 {
@@ -195,6 +228,8 @@ room_boot(struct warden *w, struct room *r)
 			hand_file(r, "anchor", c->dns.anchor_files[i]);
 	} else if (slice_eq(kind, S("queue"))) {
 		tell_queue(r, &c->queue);
+	} else if (slice_eq(kind, S("send"))) {
+		tell_outbound(r, c);
 	} else if (slice_eq(kind, S("auth"))) {
 		tell_number(r, "user_range", c->user_range);
 	}

@@ -21,6 +21,7 @@ static const struct room_kind KINDS[] = {
 	{ "keys", "", 2, "keys", "key" },
 	{ "auth", "", 3, "auth", "" },
 	{ "queue", "", 4, "queue", "" },
+	{ "send", "", 11, NULL, "roots, credential.N" },
 	{ "scan", "", 10, NULL, "" },
 	{ "smtp", "mx", 5, NULL, "" },
 	{ "smtp", "submission", 6, NULL, "" },

@@ -26,6 +26,7 @@ static const struct {
 	{ "scan", "", "keys", "" },
 	{ "scan", "", "auth", "" },
 	{ "scan", "", "dns", "" },
+	{ "queue", "", "send", "" },
 	{ "send", "", "dns", "" },
 	{ "fetch", "", "dns", "" },
 	{ "clerk", "", "dns", "" },

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ * send: carries mail to other servers: SMTP out, LMTP to other stores, smarthosts. Talks to whoever is the MX of a
+ * domain, so it holds nothing but the message under way: no file, no mailbox, no private key; it listens nowhere.
+ *
+ * From warden: settings (settings.c), the descriptor "roots" (the system's CA certificates), "credential.N" (user and
+ * password of a smarthost), the peers "queue" and "dns". */
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sysexits.h>
+
+#include "rooms/send/send.h"
+
+/* AF_INET is 2, AF_INET6 is 10: no other bit, so no local and no packet socket. */
+#define INTERNET (~(uint64_t)(AF_INET | AF_INET6))
+
+static const struct sandbox_call own_calls[] = {
+	SANDBOX_CALL_IF(socket, SANDBOX_CLEAR, 0, INTERNET, "a connection to a mail server"),
+	SANDBOX_CALL(connect, "a connection to a mail server; Landlock knows the ports"),
+	SANDBOX_CALL(bind, "the source address of the configuration; without listen() it serves nobody"),
+	SANDBOX_CALL(getsockname, "which address we have towards a server"),
+	SANDBOX_CALL(getsockopt, "did the connection come about"),
+	SANDBOX_CALL(setsockopt, "TCP_NODELAY"),
+	{ 0 },
+};
+
+/* Where connections may go to, where the kernel can tell (Landlock 4): ends with 0. */
+static void
+ports(const struct send_conf *conf, uint16_t out[1 + SEND_RELAYS + SEND_ROUTES + 1])
+{
+	size_t n = 0;
+
+	out[n++] = conf->port;
+	for (size_t i = 0; i < conf->n_relays; i++)
+		out[n++] = conf->relays[i].port;
+	for (size_t i = 0; i < conf->n_routes; i++)
+		if (conf->routes[i].port != 0)
+			out[n++] = conf->routes[i].port;
+	out[n] = 0;
+}
+
+int
+main(void)
+{
+	static struct send_house house;
+	static struct send_conf conf;
+	static const struct proc_peers peers = { .introduce = send_introduce, .stop = send_stop };
+	struct proc *p = proc_boot("send");
+	uint16_t allowed[1 + SEND_RELAYS + SEND_ROUTES + 1] = { 0 };
+	struct proc_walls walls = { .own = own_calls, .threads = true, .max_files = 4096, .max_file_size = 4096,
+		.connect_ports = allowed };
+	struct loop *loop = loop_new();
+
+	send_settings(p, &conf);
+	ports(&conf, allowed);
+	if (!tls_init()) {
+		(void)fputs("send: OpenSSL cannot be used\n", stderr);
+		return EX_SOFTWARE;
+	}
+	send_room_init(&house, p, loop, &conf);
+	house.roots_fd = proc_descriptor(p, "roots");
+	proc_lock(p, &walls);
+	return proc_serve(p, loop, &peers, &house);
+}
