@@ -52,6 +52,9 @@ bool cli_option(struct cli *c, const char *name, const char **value);
 /* Exactly n arguments have to be left; false after saying so. */
 bool cli_args(struct cli *c, int n, const char *usage);
 
+/* "90", "15m", "2h", "7d" in microseconds; -1 when it is none. */
+int64_t cli_duration(const char *text);
+
 /* ---- tables: aligned columns for people, an array of objects for programs ---------------------- */
 
 /* rows is an array of objects; columns ends with NULL. Frees rows. */
@@ -111,6 +114,12 @@ int cmd_dkim_activate(struct cli *c);
 int cmd_dkim_revoke(struct cli *c);
 int cmd_queue_list(struct cli *c);
 int cmd_queue_show(struct cli *c);
+int cmd_queue_hold(struct cli *c);
+int cmd_queue_release(struct cli *c);
+int cmd_queue_retry(struct cli *c);
+int cmd_queue_fail(struct cli *c);
+int cmd_queue_drop(struct cli *c);
+int cmd_queue_hold_rule(struct cli *c);
 int cmd_log(struct cli *c);
 int cmd_explain(struct cli *c);
 int cmd_completion(struct cli *c);

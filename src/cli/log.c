@@ -80,9 +80,8 @@ print_line(const struct cli_ledger_event *e, int64_t since_us)
 	(void)printf("%.*s\n", SFMT(buf_slice(&b)));
 }
 
-/* "90", "15m", "2h", "7d" in microseconds; -1 when it is none. */
-static int64_t
-duration(const char *text)
+int64_t
+cli_duration(const char *text)
 {
 	struct slice s = slice_z(text);
 	uint64_t n, unit = 1;
@@ -158,7 +157,7 @@ cmd_log(struct cli *c)
 	(void)cli_option(c, "--last", &last);
 	if (!cli_args(c, 0, "log [--follow] [--since DURATION] [--session ID] [--account ADDRESS] [--kind NAME] [--last N]"))
 		return EX_USAGE;
-	if (since != NULL && duration(since) < 0)
+	if (since != NULL && cli_duration(since) < 0)
 		return cli_fail(EX_USAGE, "no duration (90s, 15m, 2h, 7d)", since);
 	if (session != NULL && !session_parse(slice_z(session), &in.session))
 		return cli_fail(EX_USAGE, "no session or queue id", session);
@@ -167,7 +166,7 @@ cmd_log(struct cli *c)
 	if (last != NULL && !slice_u64(slice_z(last), &most))
 		return cli_fail(EX_USAGE, "no number", last);
 	in.account = slice_z(account);
-	in.since_us = since == NULL ? 0 : clock_wall_us() - duration(since);
+	in.since_us = since == NULL ? 0 : clock_wall_us() - cli_duration(since);
 	client = cli_connect(c, "ledger");
 	if (since == NULL && session == NULL) { /* where the last ones begin */
 		in.newest = true;

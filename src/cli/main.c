@@ -8,6 +8,8 @@
 #include "lib/clock/clock.h"
 #include "lib/proc/drill.h"
 
+#define QUEUE_FILTERS "--sender --recipient --domain --account --older --younger --reason --state --yes"
+
 const struct command commands[] = {
 	{ "start", "", "[--foreground]", "start the server and wait until it is ready", "--foreground", cmd_start },
 	{ "stop", "", "", "stop the server", "", cmd_stop },
@@ -56,8 +58,15 @@ const struct command commands[] = {
 	    cmd_dkim_rotate },
 	{ "dkim", "activate", "DOMAIN SELECTOR", "sign with the next key now", "", cmd_dkim_activate },
 	{ "dkim", "revoke", "DOMAIN SELECTOR", "end a key at once", "", cmd_dkim_revoke },
-	{ "queue", "list", "", "messages that are on their way", "", cmd_queue_list },
+	{ "queue", "list", "[FILTER]...", "messages that are on their way", QUEUE_FILTERS, cmd_queue_list },
 	{ "queue", "show", "ID", "one message and its recipients", "", cmd_queue_show },
+	{ "queue", "hold", "ID | FILTER... [--yes]", "keep them until they are released", QUEUE_FILTERS, cmd_queue_hold },
+	{ "queue", "release", "ID | FILTER... [--yes]", "the opposite of hold", QUEUE_FILTERS, cmd_queue_release },
+	{ "queue", "retry", "ID | FILTER... [--yes]", "try them now", QUEUE_FILTERS, cmd_queue_retry },
+	{ "queue", "fail", "ID | FILTER... [--yes]", "give them up; the sender is told", QUEUE_FILTERS, cmd_queue_fail },
+	{ "queue", "drop", "ID | FILTER... [--yes]", "delete them; nobody is told", QUEUE_FILTERS, cmd_queue_drop },
+	{ "queue", "hold-rule", "add OPTION | list | delete RULE", "hold new mail that matches",
+	    "--sender --recipient --domain --account --reason", cmd_queue_hold_rule },
 	{ "log", "", "[--follow] [--since DURATION] [--session ID] [--account ADDRESS] [--kind NAME] [--last N]",
 	    "the event log", "--follow --since --session --account --kind --last", cmd_log },
 	{ "explain", "", "ID", "what happened to a session or message, step by step", "", cmd_explain },

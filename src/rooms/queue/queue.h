@@ -200,8 +200,8 @@ void remote_add(struct queue *q, struct task *t);
 void remote_send(struct queue *q, int fd);
 void remote_tick(struct queue *q);
 void remote_round(struct queue *q);
-/* Forgets that a destination is dead: somebody wants to try. domain empty: all of them. */
-void remote_awake(struct queue *q, struct slice domain);
+/* Ends the pause of an address's destination: somebody wants to try. */
+void remote_awake(struct queue *q, struct slice address);
 
 /* rules.c: which new mail waits for the administrator */
 void rules_load(struct queue *q);

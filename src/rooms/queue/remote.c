@@ -531,16 +531,14 @@ remote_tick(struct queue *q)
 }
 
 void
-remote_awake(struct queue *q, struct slice domain)
+remote_awake(struct queue *q, struct slice address)
 {
-	struct dest *one = domain.n == 0 ? NULL : dest_of(q, domain, false);
+	struct dest *d = dest_of(q, domain_of(address), false);
 
-	for (unsigned i = 0; i < QUEUE_BUCKETS; i++)
-		for (struct dest *d = q->dests[i]; d != NULL; d = d->next)
-			if ((domain.n == 0 || d == one) && d->paused_ms != 0) {
-				d->paused_ms = 0;
-				ready(q, d);
-			}
+	if (d == NULL || d->paused_ms == 0)
+		return;
+	d->paused_ms = 0;
+	ready(q, d);
 }
 
 void
