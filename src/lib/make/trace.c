@@ -2,17 +2,27 @@
 #include "lib/make/trace.h"
 
 #include "lib/base/chars.h"
+#include "lib/base/encode.h"
 #include "lib/make/date.h"
 
 #define COLUMNS 78
+
+/* Printable, or UTF-8 beyond ASCII. */
+static bool
+is_fit(struct slice w)
+{
+	for (size_t i = 0; i < w.n; i++)
+		if (slice_at(w, i) < 0x80 && !ch_is_print(slice_at(w, i)))
+			return false;
+	return utf8_valid(w);
+}
 
 /* A word of a field that is being folded; column is where the line stands. */
 static void
 word(struct buf *b, size_t *column, struct slice w)
 {
-	for (size_t i = 0; i < w.n; i++)
-		if (!ch_is_print(slice_at(w, i)))
-			b->bad = true;
+	if (!is_fit(w))
+		b->bad = true;
 	if (*column + 1 + w.n > COLUMNS) {
 		(void)buf_add(b, S("\r\n\t"));
 		*column = 8;
@@ -27,6 +37,10 @@ word(struct buf *b, size_t *column, struct slice w)
 static const char *
 protocol(const struct trace_received *r)
 {
+	if (r->utf8 && r->tls)
+		return r->auth ? "UTF8SMTPSA" : "UTF8SMTPS";
+	if (r->utf8)
+		return r->auth ? "UTF8SMTPA" : "UTF8SMTP";
 	if (!r->esmtp)
 		return "SMTP";
 	if (r->tls)
@@ -104,9 +118,8 @@ trace_received(struct buf *b, const struct trace_received *r)
 static bool
 field(struct buf *b, struct slice name, const char *open, struct slice value, const char *close)
 {
-	for (size_t i = 0; i < value.n; i++)
-		if (!ch_is_print(slice_at(value, i)))
-			b->bad = true;
+	if (!is_fit(value))
+		b->bad = true;
 	(void)buf_add(b, name);
 	(void)buf_add(b, slice_z(open));
 	(void)buf_add(b, value);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Trace header fields: RFC 5321 section 4.4, RFC 3848 (protocol names), RFC 8314 section 4.3 (TLS).
  * Every field ends in CRLF, is folded below 78 columns where its words allow, and holds printable
- * ASCII only: a word with anything else in it sets b->bad. */
+ * ASCII only, and UTF-8 where an address has it: a word with anything else in it sets b->bad. */
 #pragma once
 
 #include "lib/base/buf.h"
@@ -12,6 +12,7 @@ struct trace_received {
 	struct ip peer;	       /* n == 0: not told (submission hides its clients) */
 	struct slice host;     /* us */
 	bool esmtp, tls, auth; /* which word of RFC 3848: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA */
+	bool utf8;	       /* SMTPUTF8: UTF8SMTP and its kin (RFC 6531 section 4.3) */
 	struct slice tls_version, cipher; /* "TLSv1.3", "TLS_AES_256_GCM_SHA384"; used when tls */
 	struct slice id;       /* queue id: letters, digits, '.' and '-' */
 	struct slice rcpt;     /* the address, where there is exactly one; empty otherwise */

@@ -8,9 +8,6 @@
 #include "lib/make/trace.h"
 #include "rooms/smtp/content.h"
 
-/* A message over the limit is read to its end, but not without end: this much more, then cut. */
-#define DATA_IN_VAIN ((uint64_t)67108864)
-
 void
 smtp_content_drop(struct content *c)
 {
@@ -74,6 +71,7 @@ write_received(struct content *c)
 		.esmtp = s->esmtp,
 		.tls = s->peer.tls,
 		.auth = s->account_id != 0,
+		.utf8 = s->txn.utf8,
 		.tls_version = slice_z(s->peer.tls_version),
 		.cipher = slice_z(s->peer.cipher),
 		.id = slice_z(s->txn.queue_id),
@@ -93,33 +91,40 @@ smtp_content_begin(struct smtp_session *s, bool chunked)
 {
 	struct content *c = ARENA_NEW(s->txn.arena, struct content);
 
-	if (c != NULL) {
-		c->s = s;
-		c->begun_ms = clock_mono_ms();
-		buf_init(&c->pending, LIMIT_STREAM_IN);
-		if (chunked)
-			smtp_data_start_chunked(&c->frame, s->conf->max_size);
-		else
-			smtp_data_start(&c->frame, s->conf->max_size);
-		c->fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-		s->txn.content = c;
-		if (c->fd >= 0 && write_received(c)) {
-			c->trace = c->pending.n;
-			return true;
-		}
-	}
-	smtp_refuse(s, "data", S(""), 452, "4.3.1", "try later");
-	txn_reset(s);
-	return false;
+	if (c == NULL)
+		return false;
+	c->s = s;
+	c->begun_ms = clock_mono_ms();
+	buf_init(&c->pending, LIMIT_STREAM_IN);
+	if (chunked)
+		smtp_data_start_chunked(&c->frame, s->conf->max_size);
+	else
+		smtp_data_start(&c->frame, s->conf->max_size);
+	c->fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	s->txn.content = c;
+	if (c->fd < 0 || !write_received(c))
+		return false;
+	c->trace = c->pending.n;
+	return true;
 }
 
+bool
+smtp_in_content(const struct smtp_session *s)
+{
+	return s->chunk.under_way || (s->txn.content != NULL && !s->txn.content->frame.chunked);
+}
+
+/* Chunks have gaps between them, in which the client may prepare the next: it gets the patience of a
+ * command for all of them together. */
 uint64_t
 smtp_data_deadline(const struct smtp_session *s)
 {
 	const struct content *c = s->txn.content;
-	uint64_t grace = c->frame.chunked ? SMTP_IDLE_MS : SMTP_DATA_GRACE_MS;
 
-	return c->begun_ms + grace + c->got * 1000 / SMTP_DATA_FLOOR;
+	if (c == NULL)
+		return s->chunk.begun_ms + SMTP_DATA_GRACE_MS + s->chunk.got * 1000 / SMTP_DATA_FLOOR;
+	return c->begun_ms + (c->frame.chunked ? SMTP_IDLE_MS : SMTP_DATA_GRACE_MS) +
+	    c->got * 1000 / SMTP_DATA_FLOOR;
 }
 
 bool
@@ -130,7 +135,7 @@ smtp_content_in_time(struct smtp_session *s, struct content *c)
 		smtp_cut(s, 421, "4.4.2", "too slow");
 		return false;
 	}
-	if (c->got > s->conf->max_size + DATA_IN_VAIN) {
+	if (c->got > s->conf->max_size + SMTP_DATA_IN_VAIN) {
 		SMTP_EVENT(s, EVENT_PROTOCOL_ABUSE, EF("what", S("content without end")));
 		smtp_cut(s, 552, "5.3.4", "far too big");
 		return false;

@@ -8,6 +8,9 @@
 
 #include "rooms/smtp/session.h"
 
+/* A message over the limit is read to its end, but not without end: this much more, then cut. */
+#define SMTP_DATA_IN_VAIN ((uint64_t)67108864)
+
 struct content {
 	struct smtp_session *s;
 	struct smtp_data frame;
@@ -21,8 +24,8 @@ struct content {
 	struct buf pending; /* written with the first piece: one system call for a short message */
 };
 
-/* Begins the transaction's content: s->txn.content. False when there is no room for it: the reply was
- * given, and the transaction is over. */
+/* Begins the transaction's content: s->txn.content. False when there is no room for it; nothing was
+ * said. */
 bool smtp_content_begin(struct smtp_session *s, bool chunked);
 /* What smtp_data_feed() and smtp_data_finish() tell. */
 struct smtp_data_sink smtp_content_sink(struct content *c);

@@ -10,8 +10,16 @@ smtp_data_begin(struct smtp_session *s, const struct smtp_command *cmd)
 		smtp_error(s, 503, "5.5.1", "no recipient was accepted");
 		return;
 	}
-	if (smtp_content_begin(s, false))
+	if (s->txn.content != NULL) {
+		/* RFC 3030 section 3: the two do not mix, and what was begun is lost */
+		txn_reset(s);
+		smtp_error(s, 503, "5.5.1", "BDAT was said before");
+	} else if (smtp_content_begin(s, false)) {
 		smtp_reply(s, 354, NULL, "end with CRLF.CRLF");
+	} else {
+		smtp_refuse(s, "data", S(""), 452, "4.3.1", "try later");
+		txn_reset(s);
+	}
 }
 
 bool

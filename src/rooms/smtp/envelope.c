@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * MAIL (RFC 5321 section 4.1.1.2) and RCPT (section 4.1.1.3). */
 #include "lib/clock/clock.h"
+#include "lib/idn/idn.h"
 #include "lib/make/addr.h"
 #include "rooms/smtp/session.h"
 
@@ -21,7 +22,8 @@ syntax(struct smtp_session *s, enum smtp_syntax st, enum addr_status why, const 
 		return;
 	case SMTP_SYNTAX_ADDRESS:
 		if (why == ADDR_NOT_ASCII)
-			smtp_error(s, 553, "5.6.7", "addresses are ASCII here");
+			smtp_error(s, 553, "5.6.7", s->txn.utf8 || (smtp_offers(s) & SMTP_OFFER_UTF8) == 0 ? "not an address"
+						      : "say SMTPUTF8 for such an address");
 		else if (why == ADDR_ROUTE)
 			smtp_error(s, 553, "5.7.1", "source routes are not taken");
 		else
@@ -33,15 +35,19 @@ syntax(struct smtp_session *s, enum smtp_syntax st, enum addr_status why, const 
 	}
 }
 
-/* addr_write() into the arena. */
+/* addr_write() into the arena: from here on a domain has A-labels only, and a local part beyond ASCII
+ * is in normal form C. */
 static bool
 write_address(struct arena *a, const struct addr *ad, struct slice *out)
 {
+	struct slice local = ad->local, domain = ad->domain;
 	struct buf b;
 	bool ok;
 
+	if (ad->utf8 && (!idn_nfc(ad->local, a, &local) || !idn_domain(ad->domain, a, &domain)))
+		return false;
 	buf_init(&b, 2 * LIMIT_SMTP_ADDRESS);
-	ok = addr_write(&b, ad->local, ad->domain) && b.n <= LIMIT_SMTP_ADDRESS &&
+	ok = addr_write(&b, local, domain) && b.n <= LIMIT_SMTP_ADDRESS &&
 	    arena_copy(a, buf_slice(&b), out);
 	buf_free(&b);
 	return ok;
@@ -66,6 +72,31 @@ sender_permitted(struct smtp_session *s, struct arena *a, struct slice sender)
 	return out.owns;
 }
 
+/* What the parameters ask for, as the transaction keeps it; false after a refusal. */
+static bool
+take_wishes(struct smtp_session *s, const struct smtp_mail *m, struct txn *t)
+{
+	int64_t now = clock_wall_us();
+
+	t->body_8bit = m->body_8bit;
+	t->utf8 = m->utf8;
+	t->requiretls = m->requiretls;
+	t->priority = m->priority;
+	t->ret = m->ret;
+	t->by_return = m->by_return;
+	if (m->by)
+		t->by_us = now + (int64_t)m->by_s * 1000000;
+	if (m->hold_for_s != 0)
+		t->hold_until_us = now + (int64_t)m->hold_for_s * 1000000;
+	else if (m->hold_until_s != 0)
+		t->hold_until_us = m->hold_until_s * 1000000;
+	if (t->hold_until_us != 0 && t->hold_until_us > now + (int64_t)SMTP_HOLD_S * 1000000) {
+		smtp_error(s, 501, "5.5.4", "too far in the future");
+		return false;
+	}
+	return arena_copy(t->arena, m->envid, &t->envid);
+}
+
 void
 smtp_mail(struct smtp_session *s, const struct smtp_command *cmd)
 {
@@ -83,18 +114,17 @@ smtp_mail(struct smtp_session *s, const struct smtp_command *cmd)
 		return;
 	}
 	t.arena = arena_new("transaction", LIMIT_ARENA_MESSAGE);
-	st = smtp_mail_parse(cmd->args, s->conf->submission, t.arena, &m, &why);
+	st = smtp_mail_parse(cmd->args, smtp_offers(s), t.arena, &m, &why);
 	if (st != SMTP_SYNTAX_OK) {
 		syntax(s, st, why, "5.1.7");
 	} else if (m.size > s->conf->max_size) {
 		smtp_error(s, 552, "5.3.4", "too big");
 	} else if (!m.from.null && !write_address(t.arena, &m.from, &t.sender)) {
 		smtp_error(s, 501, "5.1.7", "address too long");
-	} else if (sender_permitted(s, t.arena, t.sender)) {
+	} else if (take_wishes(s, &m, &t) && sender_permitted(s, t.arena, t.sender)) {
 		struct session_text id = session_text(s->peer.session);
 		struct buf text;
 
-		t.body_8bit = m.body_8bit;
 		buf_init(&text, sizeof t.queue_id);
 		(void)buf_add(&text, slice_z(id.z));
 		(void)buf_byte(&text, '.');
@@ -110,6 +140,13 @@ smtp_mail(struct smtp_session *s, const struct smtp_command *cmd)
 	arena_free(&t.arena);
 }
 
+/* What RCPT said. */
+struct asked {
+	struct slice address; /* as addr_write() makes it */
+	unsigned notify;      /* RFC 3461 */
+	struct slice orcpt;
+};
+
 static bool
 is_there(const struct txn *t, uint32_t account, struct slice address)
 {
@@ -122,9 +159,10 @@ is_there(const struct txn *t, uint32_t account, struct slice address)
 
 /* Adds one target; false when the transaction is full. */
 static bool
-add_target(struct txn *t, const struct smtp_auth_target *to, struct slice original)
+add_target(struct txn *t, const struct smtp_auth_target *to, const struct asked *asked)
 {
-	size_t bytes = t->rcpt_bytes + RCPT_FIXED + to->address.n + original.n + to->sender.n;
+	size_t bytes = t->rcpt_bytes + RCPT_FIXED + to->address.n + asked->address.n + to->sender.n +
+	    asked->orcpt.n;
 	struct slice copy, sender;
 
 	if (is_there(t, to->account, to->address))
@@ -147,25 +185,27 @@ add_target(struct txn *t, const struct smtp_auth_target *to, struct slice origin
 	t->rcpt_bytes = bytes;
 	t->rcpts[t->n_rcpts++] = (struct smtp_queue_rcpt){ .address = copy,
 		.account = to->account,
-		.original = original,
-		.sender = sender };
+		.original = asked->address,
+		.sender = sender,
+		.notify = (uint8_t)asked->notify,
+		.orcpt = asked->orcpt };
 	return true;
 }
 
 /* All targets of one recipient, or none. */
 static bool
-add_targets(struct txn *t, const struct smtp_auth_rcpt_answer *out, struct slice address)
+add_targets(struct txn *t, const struct smtp_auth_rcpt_answer *out, const struct asked *asked)
 {
 	size_t n = t->n_rcpts, bytes = t->rcpt_bytes;
 	bool first = n == 0;
 
 	for (size_t i = 0; i < out->n_targets; i++)
-		if (!add_target(t, &out->targets[i], address)) {
+		if (!add_target(t, &out->targets[i], asked)) {
 			t->n_rcpts = n;
 			t->rcpt_bytes = bytes;
 			return false;
 		}
-	t->only_rcpt = first ? address : S("");
+	t->only_rcpt = first ? asked->address : S("");
 	return out->list.n == 0 || arena_copy(t->arena, out->list, &t->list);
 }
 
@@ -183,8 +223,9 @@ unknown_user(struct smtp_session *s, struct slice address)
 }
 
 static void
-not_local(struct smtp_session *s, struct slice address)
+not_local(struct smtp_session *s, const struct asked *asked)
 {
+	struct slice address = asked->address;
 	struct smtp_auth_target self = { .account = 0, .address = address };
 	struct smtp_auth_rcpt_answer out = { .targets = &self, .n_targets = 1 };
 
@@ -192,7 +233,7 @@ not_local(struct smtp_session *s, struct slice address)
 		smtp_refuse(s, "rcpt", address, 550, "5.7.1", "no relaying");
 	else if (!s->conf->relay)
 		smtp_refuse(s, "rcpt", address, 550, "5.4.4", "no way out of this server is configured");
-	else if (!add_targets(&s->txn, &out, address))
+	else if (!add_targets(&s->txn, &out, asked))
 		smtp_refuse(s, "rcpt", address, 452, "4.5.3", "too many recipients");
 	else
 		smtp_reply(s, 250, "2.1.5", "ok");
@@ -200,13 +241,15 @@ not_local(struct smtp_session *s, struct slice address)
 
 /* The answer of auth as a reply. No answer is never an acceptance, and never a final refusal. */
 static void
-judge(struct smtp_session *s, struct slice address, const struct smtp_auth_rcpt_answer *out)
+judge(struct smtp_session *s, const struct asked *asked, const struct smtp_auth_rcpt_answer *out)
 {
+	struct slice address = asked->address;
+
 	switch (out->status) {
 	case SMTP_AUTH_RCPT_STATUS_OK:
 		if (out->n_targets == 0)
 			unknown_user(s, address);
-		else if (!add_targets(&s->txn, out, address))
+		else if (!add_targets(&s->txn, out, asked))
 			smtp_refuse(s, "rcpt", address, 452, "4.5.3", "too many recipients");
 		else
 			smtp_reply(s, 250, "2.1.5", "ok");
@@ -215,7 +258,7 @@ judge(struct smtp_session *s, struct slice address, const struct smtp_auth_rcpt_
 		unknown_user(s, address);
 		return;
 	case SMTP_AUTH_RCPT_STATUS_NOT_LOCAL:
-		not_local(s, address);
+		not_local(s, asked);
 		return;
 	case SMTP_AUTH_RCPT_STATUS_DISABLED:
 		smtp_refuse(s, "rcpt", address, 550, "5.2.1", "mailbox is disabled");
@@ -241,36 +284,47 @@ smtp_rcpt(struct smtp_session *s, const struct smtp_command *cmd)
 	struct arena_mark mark = arena_mark(s->txn.arena);
 	struct smtp_auth_rcpt_answer out;
 	enum addr_status why = ADDR_OK;
+	struct asked asked = { 0 };
 	struct smtp_auth_rcpt in;
+	struct smtp_rcpt r;
 	enum smtp_syntax st;
 	struct arena *answer;
-	struct addr ad;
 
+	if (s->txn.content != NULL) { /* RFC 3030: BDAT has begun the message */
+		smtp_error(s, 503, "5.5.1", "BDAT was said before");
+		return;
+	}
 	if (s->txn.commands++ >= LIMIT_SMTP_RCPTS) { /* duplicates and refusals count too */
 		smtp_refuse(s, "rcpt", S(""), 452, "4.5.3", "too many recipients");
 		return;
 	}
-	st = smtp_rcpt_parse(cmd->args, s->txn.arena, &ad, &why);
+	st = smtp_rcpt_parse(cmd->args, smtp_offers(s), s->txn.utf8, s->txn.arena, &r, &why);
+	if (st == SMTP_SYNTAX_OK && !write_address(s->txn.arena, &r.to, &asked.address)) {
+		st = SMTP_SYNTAX_ADDRESS;
+		why = ADDR_LONG;
+	}
 	if (st != SMTP_SYNTAX_OK) {
 		arena_rewind(s->txn.arena, mark);
 		syntax(s, st, why, "5.1.3");
 		return;
 	}
-	if (!write_address(s->txn.arena, &ad, &in.address)) {
+	asked.notify = r.notify;
+	if (!arena_copy(s->txn.arena, r.orcpt, &asked.orcpt)) {
 		smtp_refuse(s, "rcpt", S(""), 452, "4.5.3", "too many recipients");
 		return;
 	}
-	if (ad.local.n == 0) {
-		unknown_user(s, in.address);
+	if (r.to.local.n == 0) {
+		unknown_user(s, asked.address);
 		return;
 	}
+	in.address = asked.address;
 	in.sender = s->txn.sender;
 	in.account = s->account_id;
 	in.first = s->txn.commands == 1;
 	answer = arena_new("recipient", LIMIT_ARENA_SESSION);
 	if (s->back->rcpt(s->back->ctx, &in, clock_mono_ms() + SMTP_ASK_MS, answer, &out) == IPC_OK)
-		judge(s, in.address, &out);
+		judge(s, &asked, &out);
 	else
-		smtp_refuse(s, "rcpt", in.address, 451, "4.3.0", "try later");
+		smtp_refuse(s, "rcpt", asked.address, 451, "4.3.0", "try later");
 	arena_free(&answer);
 }

@@ -4,6 +4,9 @@
 #include "lib/clock/clock.h"
 #include "rooms/smtp/content.h"
 
+_Static_assert((int)SMTP_RET_FULL == (int)SMTP_QUEUE_RET_FULL && (int)SMTP_RET_HDRS == (int)SMTP_QUEUE_RET_HDRS &&
+    (int)SMTP_RET_UNSAID == (int)SMTP_QUEUE_RET_UNSAID, "one numbering");
+
 /* The refusal that the content itself calls for; true when there was one. */
 static bool
 refused(struct smtp_session *s, const struct content *c)
@@ -63,6 +66,16 @@ queue_it(struct smtp_session *s, struct content *c, const struct smtp_scan_judge
 		.body_8bit = s->txn.body_8bit,
 		.folder = v->folder,
 		.held = v->action == SMTP_SCAN_ACTION_HOLD ? v->why : S(""),
+		.smtputf8 = s->txn.utf8,
+		.requiretls = s->txn.requiretls,
+		.priority = s->txn.priority,
+		.ret = (enum smtp_queue_ret)s->txn.ret,
+		.envid = s->txn.envid,
+		.hold_until_us = s->txn.hold_until_us,
+		.by_us = s->txn.by_us,
+		.by_mode = s->txn.by_us == 0 ? SMTP_QUEUE_BY_MODE_NONE
+		    : s->txn.by_return ? SMTP_QUEUE_BY_MODE_GIVE_UP
+				       : SMTP_QUEUE_BY_MODE_NOTIFY,
 		.size = c->size,
 		.received_us = clock_wall_us(),
 		.rcpts = s->txn.rcpts,

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * EHLO and HELO (RFC 5321 section 4.1.1.1), STARTTLS (RFC 3207). */
+#include "lib/base/civil.h"
+#include "lib/clock/clock.h"
 #include "lib/make/reply.h"
 #include "rooms/smtp/session.h"
+
+_Static_assert(LIMIT_SMTP_TRANSACTIONS == 1000 && LIMIT_SMTP_RCPTS == 1000, "as LIMITS says");
 
 /* True with the client's name taken; what it says is never written back (S-093). */
 static bool
@@ -34,31 +38,93 @@ smtp_helo(struct smtp_session *s, const struct smtp_command *cmd)
 	buf_free(&b);
 }
 
+unsigned
+smtp_offers(const struct smtp_session *s)
+{
+	const struct smtp_switches *on = smtp_on(s);
+	unsigned offers = 0;
+
+	if (s->conf->submission)
+		offers |= SMTP_OFFER_AUTH;
+	if (on->smtputf8)
+		offers |= SMTP_OFFER_UTF8;
+	if (on->dsn)
+		offers |= SMTP_OFFER_DSN;
+	if (s->peer.tls) /* RFC 8689 section 4.1 */
+		offers |= SMTP_OFFER_REQUIRETLS;
+	if (s->account_id != 0)
+		offers |= SMTP_OFFER_HOLD | SMTP_OFFER_BY | SMTP_OFFER_PRIORITY;
+	return offers;
+}
+
+/* One keyword of EHLO, with a number behind it where there is one. */
+static void
+keyword(struct buf *b, const char *text, uint64_t number)
+{
+	struct buf line;
+
+	buf_init(&line, 100);
+	(void)buf_add(&line, slice_z(text));
+	if (number != 0)
+		(void)buf_u64(&line, number);
+	(void)make_reply_line(b, 250, NULL, false, buf_slice(&line));
+	buf_free(&line);
+}
+
+/* RFC 4865 section 3: the longest wait, and when that ends. */
+static void
+future_release(struct buf *b)
+{
+	struct civil t = civil_of(clock_wall_us() / 1000000 + SMTP_HOLD_S);
+	struct buf line;
+
+	buf_init(&line, 100);
+	(void)buf_fmt(&line, "FUTURERELEASE %u %04d-%02u-%02uT%02u:%02u:%02uZ", SMTP_HOLD_S, t.year, t.month,
+	    t.day, t.hour, t.minute, t.second);
+	(void)make_reply_line(b, 250, NULL, false, buf_slice(&line));
+	buf_free(&line);
+}
+
 void
 smtp_ehlo(struct smtp_session *s, const struct smtp_command *cmd)
 {
-	struct buf b, size;
+	const struct smtp_switches *on = smtp_on(s);
+	unsigned offers;
+	struct buf b;
 
 	if (!introduce(s, cmd, true))
 		return;
-	buf_init(&b, 1024);
-	buf_init(&size, 40);
-	(void)buf_add(&size, S("SIZE "));
-	(void)buf_u64(&size, s->conf->max_size);
+	offers = smtp_offers(s);
+	buf_init(&b, 2048);
 	(void)make_reply_line(&b, 250, NULL, false, s->conf->hostname);
-	(void)make_reply_line(&b, 250, NULL, false, S("PIPELINING"));
-	(void)make_reply_line(&b, 250, NULL, false, buf_slice(&size));
+	keyword(&b, "PIPELINING", 0);
+	keyword(&b, "SIZE ", s->conf->max_size);
 	if (!s->peer.tls && s->conf->starttls)
-		(void)make_reply_line(&b, 250, NULL, false, S("STARTTLS"));
+		keyword(&b, "STARTTLS", 0);
 	if (s->peer.tls && s->conf->submission && s->account_id == 0)
-		(void)make_reply_line(&b, 250, NULL, false, S("AUTH PLAIN LOGIN"));
-	(void)make_reply_line(&b, 250, NULL, false, S("ENHANCEDSTATUSCODES"));
+		keyword(&b, "AUTH PLAIN LOGIN", 0);
+	if (on->enhanced_codes)
+		keyword(&b, "ENHANCEDSTATUSCODES", 0);
+	if (on->dsn)
+		keyword(&b, "DSN", 0);
+	if (on->chunking)
+		keyword(&b, "CHUNKING", 0);
+	if (on->smtputf8)
+		keyword(&b, "SMTPUTF8", 0);
+	if ((offers & SMTP_OFFER_REQUIRETLS) != 0)
+		keyword(&b, "REQUIRETLS", 0);
+	if ((offers & SMTP_OFFER_HOLD) != 0)
+		future_release(&b);
+	if ((offers & SMTP_OFFER_BY) != 0)
+		keyword(&b, "DELIVERBY", 0);
+	if ((offers & SMTP_OFFER_PRIORITY) != 0)
+		keyword(&b, "MT-PRIORITY", 0);
+	keyword(&b, "LIMITS MAILMAX=1000 RCPTMAX=1000", 0); /* RFC 9422 */
 	(void)make_reply_line(&b, 250, NULL, true, S("8BITMIME"));
 	PN_ASSERT(!b.bad);
 	if (stream_write(&s->stream, buf_slice(&b), smtp_after(SMTP_WRITE_MS)) != STREAM_OK)
 		s->over = true;
 	buf_free(&b);
-	buf_free(&size);
 }
 
 /* The session ends here and a new one begins after the handshake: nothing that was said or sent in

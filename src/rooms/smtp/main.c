@@ -22,7 +22,10 @@ main(void)
 		.submission = slice_eq(slice_z(proc_instance(p)), S("submission")),
 		.starttls = true,
 		.scan = proc_number(p, "scan", 0, 1) != 0,
-		.max_size = proc_number(p, "message_size", 1024, UINT32_MAX) };
+		.max_size = proc_number(p, "message_size", 1024, UINT32_MAX),
+		.at = { [SMTP_AT_SMTP] = { .enhanced_codes = true, .chunking = true, .smtputf8 = true },
+		    [SMTP_AT_SUBMISSION] = { true, true, true, true },
+		    [SMTP_AT_SUBMISSIONS] = { true, true, true, true } } };
 	struct proc_walls walls = { .own = own_calls, .threads = true, .max_files = 65536,
 		.max_file_size = conf.max_size + 2 * LIMIT_STREAM_IN + LIMIT_IPC };
 	struct loop *loop = loop_new();

@@ -155,6 +155,19 @@ static const struct pool_ops conv_ops = { .run = run, .end = end };
 
 /* ---- the loop's thread ---- */
 
+static const struct slice listeners[SMTP_LISTENERS] = { [SMTP_AT_SMTP] = S_INIT("smtp"),
+	[SMTP_AT_SUBMISSION] = S_INIT("submission"),
+	[SMTP_AT_SUBMISSIONS] = S_INIT("submissions") };
+
+static enum smtp_listener
+smtp_listener(struct slice name)
+{
+	for (unsigned i = 0; i < SMTP_LISTENERS; i++)
+		if (slice_eq(name, listeners[i]))
+			return (enum smtp_listener)i;
+	return SMTP_AT_SMTP;
+}
+
 static void
 copy_name(char *to, size_t size, struct slice name)
 {
@@ -167,7 +180,9 @@ copy_name(char *to, size_t size, struct slice name)
 static void
 peer_facts(struct smtp_peer *peer, const struct door_smtp_converse *m)
 {
-	*peer = (struct smtp_peer){ .session = m->session, .tls = m->tls != DOOR_SMTP_TLS_NONE };
+	*peer = (struct smtp_peer){ .session = m->session,
+		.listener = smtp_listener(m->listener),
+		.tls = m->tls != DOOR_SMTP_TLS_NONE };
 	if (m->peer_ip.n == 4 || m->peer_ip.n == 16) {
 		memcpy(peer->ip.b, m->peer_ip.p, m->peer_ip.n);
 		peer->ip.n = (uint8_t)m->peer_ip.n;

@@ -1,22 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * The verb table and the loop around it. */
-#include "rooms/smtp/session.h"
-
 #include "lib/clock/clock.h"
 #include "lib/make/reply.h"
+#include "rooms/smtp/content.h"
 
 #define CRLF ((size_t)2) /* counts in the limits of lines: RFC 5321 section 4.5.3.1.4 */
-
-enum {
-	NEEDS_HELO = 1,	 /* 503 before EHLO or HELO */
-	NEEDS_TLS = 2,	 /* submission: 530 in plain text (RFC 3207 section 4, RFC 8314) */
-	NEEDS_AUTH = 4,	 /* submission: 530 before a login (RFC 6409 section 4.3) */
-	NEEDS_MAIL = 8,	 /* 503 outside of a transaction */
-	ENDS_GROUP = 16, /* nothing may be sent behind it before its reply (RFC 2920 section 3.1) */
-	JUNK = 32,	 /* harmless, but not without end */
-	NO_ARGS = 64,	 /* 501 with arguments */
-	ANY_BYTES = 128, /* judges bytes from 0x80 on itself; others answer 500 */
-};
 
 static void
 quit_4_1_1_10(struct smtp_session *s, const struct smtp_command *cmd)
@@ -62,7 +50,7 @@ help_4_1_1_8(struct smtp_session *s, const struct smtp_command *cmd)
 	smtp_reply(s, 214, "2.0.0", "see RFC 5321");
 }
 
-/* HTTP or BDAT: what follows is not meant as commands, so nothing of it is read. */
+/* HTTP: what follows is not meant as commands, so nothing of it is read. */
 static void
 foreign(struct smtp_session *s, const struct smtp_command *cmd)
 {
@@ -73,10 +61,8 @@ foreign(struct smtp_session *s, const struct smtp_command *cmd)
 static void
 unknown_4_2_4(struct smtp_session *s, const struct smtp_command *cmd)
 {
-	if (slice_ieq(cmd->word, S("BDAT")))
-		foreign(s, cmd);
-	else
-		smtp_error(s, 500, "5.5.1", "unknown command");
+	(void)cmd;
+	smtp_error(s, 500, "5.5.1", "unknown command");
 }
 
 static const struct {
@@ -91,6 +77,7 @@ static const struct {
 	[SMTP_RCPT] = { NEEDS_HELO | NEEDS_TLS | NEEDS_AUTH | NEEDS_MAIL | ANY_BYTES, smtp_rcpt },
 	[SMTP_DATA] = { NEEDS_HELO | NEEDS_TLS | NEEDS_AUTH | NEEDS_MAIL | ENDS_GROUP | NO_ARGS,
 	    smtp_data_begin },
+	[SMTP_BDAT] = { ANY_BYTES, smtp_bdat }, /* judges for itself: its octets come in any case */
 	[SMTP_RSET] = { JUNK | NO_ARGS, rset_4_1_1_5 },
 	[SMTP_NOOP] = { JUNK, noop_4_1_1_9 },
 	[SMTP_VRFY] = { JUNK, vrfy_4_1_1_6 },
@@ -98,6 +85,7 @@ static const struct {
 	[SMTP_HELP] = { JUNK, help_4_1_1_8 },
 	[SMTP_QUIT] = { 0, quit_4_1_1_10 },
 	[SMTP_FOREIGN] = { ANY_BYTES, foreign },
+	[SMTP_XCLIENT] = { 0, unknown_4_2_4 },
 	[SMTP_UNKNOWN] = { ANY_BYTES, unknown_4_2_4 },
 };
 
@@ -119,6 +107,8 @@ smtp_reply(struct smtp_session *s, unsigned code, const char *enhanced, const ch
 {
 	struct buf b;
 
+	if (!smtp_on(s)->enhanced_codes)
+		enhanced = NULL;
 	buf_init(&b, 1024);
 	PN_ASSERT(make_reply(&b, code, enhanced, slice_z(text)));
 	if (stream_write(&s->stream, buf_slice(&b), smtp_after(SMTP_WRITE_MS)) != STREAM_OK)
@@ -172,10 +162,35 @@ txn_reset(struct smtp_session *s)
 	s->txn = (struct txn){ 0 };
 }
 
+const struct smtp_switches *
+smtp_on(const struct smtp_session *s)
+{
+	return &s->conf->at[s->peer.listener];
+}
+
+const struct smtp_refusal *
+smtp_in_the_way(const struct smtp_session *s, unsigned flags)
+{
+	static const struct smtp_refusal helo = { 503, "5.5.1", "say EHLO first" },
+					 tls = { 530, "5.7.0", "say STARTTLS first" },
+					 login = { 530, "5.7.0", "log in first" },
+					 mail = { 503, "5.5.1", "say MAIL first" };
+
+	if ((flags & NEEDS_HELO) != 0 && s->helo.n == 0)
+		return &helo;
+	if ((flags & NEEDS_TLS) != 0 && s->conf->submission && !s->peer.tls)
+		return &tls;
+	if ((flags & NEEDS_AUTH) != 0 && s->conf->submission && s->account_id == 0)
+		return &login;
+	return (flags & NEEDS_MAIL) != 0 && s->txn.arena == NULL ? &mail : NULL;
+}
+
 /* What the flags of a verb demand; false after a reply that refuses it. */
 static bool
 permitted(struct smtp_session *s, const struct smtp_command *cmd, unsigned flags)
 {
+	const struct smtp_refusal *no;
+
 	if (!cmd->ascii && (flags & ANY_BYTES) == 0) {
 		smtp_error(s, 500, "5.5.2", "commands are ASCII");
 		return false;
@@ -184,20 +199,9 @@ permitted(struct smtp_session *s, const struct smtp_command *cmd, unsigned flags
 		smtp_error(s, 501, "5.5.4", "no arguments are taken");
 		return false;
 	}
-	if ((flags & NEEDS_HELO) != 0 && s->helo.n == 0) {
-		smtp_error(s, 503, "5.5.1", "say EHLO first");
-		return false;
-	}
-	if ((flags & NEEDS_TLS) != 0 && s->conf->submission && !s->peer.tls) {
-		smtp_error(s, 530, "5.7.0", "say STARTTLS first");
-		return false;
-	}
-	if ((flags & NEEDS_AUTH) != 0 && s->conf->submission && s->account_id == 0) {
-		smtp_error(s, 530, "5.7.0", "log in first");
-		return false;
-	}
-	if ((flags & NEEDS_MAIL) != 0 && s->txn.arena == NULL) {
-		smtp_error(s, 503, "5.5.1", "say MAIL first");
+	no = smtp_in_the_way(s, flags);
+	if (no != NULL) {
+		smtp_error(s, no->code, no->enhanced, no->text);
 		return false;
 	}
 	if ((flags & ENDS_GROUP) != 0 && stream_buffered(&s->stream) > 0) {
@@ -251,10 +255,10 @@ next(struct smtp_session *s)
 	struct slice line = S("");
 	enum stream_status st;
 
-	if (s->txn.content != NULL) {
-		bool went_on = smtp_data_continue(s);
+	if (smtp_in_content(s)) {
+		bool went_on = s->chunk.under_way ? smtp_bdat_continue(s) : smtp_data_continue(s);
 
-		if (s->txn.content == NULL)
+		if (!smtp_in_content(s))
 			wait_from_now(s);
 		return went_on;
 	}
@@ -343,7 +347,7 @@ smtp_session_run(struct smtp_session *s, enum smtp_why why)
 	if (s->over)
 		return SMTP_END;
 	(void)stream_idle(&s->stream);
-	if (s->txn.content != NULL)
+	if (smtp_in_content(s))
 		s->deadline_ms = smtp_data_deadline(s);
 	return SMTP_PARK;
 }

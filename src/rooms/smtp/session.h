@@ -18,7 +18,17 @@
 #include "lib/events/events.h"
 #include "lib/parse/smtp/command.h"
 #include "lib/parse/smtp/data.h"
+#include "lib/parse/smtp/params.h"
 #include "lib/stream/stream.h"
+
+/* What one listener offers: the switches of `listen NAME { ... }`. */
+enum smtp_listener { SMTP_AT_SMTP, SMTP_AT_SUBMISSION, SMTP_AT_SUBMISSIONS, SMTP_LISTENERS };
+struct smtp_switches {
+	bool dsn;	     /* RFC 3461; off on 25, where strangers could probe with it */
+	bool enhanced_codes; /* RFC 2034 */
+	bool chunking;	     /* RFC 3030 without BINARYMIME */
+	bool smtputf8;	     /* RFC 6531 */
+};
 
 /* What all conversations of one instance share; immutable. */
 struct smtp_config {
@@ -28,10 +38,12 @@ struct smtp_config {
 	bool scan;	 /* messages are judged, or made ready for sending, by scan */
 	bool relay;	 /* there is a way out: submission takes recipients elsewhere */
 	uint64_t max_size; /* bytes of one message */
+	struct smtp_switches at[SMTP_LISTENERS];
 };
 
 struct smtp_peer {
 	uint64_t session;
+	enum smtp_listener listener;
 	struct ip ip;
 	bool tls;	 /* door speaks TLS with the client */
 	bool after_starttls; /* no greeting: the client comes back from its handshake */
@@ -63,14 +75,34 @@ struct smtp_backend {
 struct txn {
 	struct arena *arena; /* holds all below; NULL: no transaction */
 	struct slice sender; /* as addr_write() makes it; empty: the null sender */
-	bool body_8bit;
+	bool body_8bit, utf8, requiretls;
+	int priority;	     /* RFC 6710 */
+	enum smtp_ret ret;   /* RFC 3461 */
+	struct slice envid;
+	int64_t hold_until_us; /* RFC 4865; 0: none */
+	int64_t by_us;	     /* RFC 2852; 0: none */
+	bool by_return;
 	struct smtp_queue_rcpt *rcpts;
 	size_t n_rcpts, cap_rcpts, rcpt_bytes;
 	size_t commands; /* RCPT so far, accepted or not */
 	struct slice only_rcpt;	  /* what RCPT said, where there was one */
 	struct slice list;	  /* the list that it goes through; empty: none */
-	struct content *content;  /* while DATA is under way */
+	struct content *content;  /* from DATA or the first BDAT on */
 	char queue_id[SESSION_TEXT + 12];
+};
+
+/* A refusal that is not said yet. */
+struct smtp_refusal {
+	unsigned code;
+	const char *enhanced, *text;
+};
+
+/* A chunk of BDAT that is being read. It belongs to the session, not to the transaction: the octets of a
+ * refused chunk are read away all the same, so that none is ever taken for a command. */
+struct smtp_chunk {
+	bool under_way, last;
+	uint64_t left, got, begun_ms;
+	const struct smtp_refusal *refusal; /* NULL: the octets belong to the message */
 };
 
 /* What the next line is: a command, or what the client answers to a challenge of AUTH. */
@@ -90,6 +122,8 @@ struct smtp_session {
 	bool esmtp, greeted, over, tls_started;
 	unsigned errors, junk, bad_rcpts, bad_logins, transactions, commands;
 	uint64_t deadline_ms; /* when a silent client is told goodbye */
+	struct smtp_chunk chunk;
+	uint64_t drained; /* octets of refused chunks so far */
 	struct txn txn;
 };
 
@@ -118,6 +152,9 @@ void smtp_session_end(struct smtp_session *s);
 #define SMTP_DATA_FLOOR 300u	   /* ... and must then come with so many bytes a second */
 #define SMTP_BAD_LOGINS 3u	   /* failed logins of one connection */
 
+#define SMTP_CHUNKS 1000u	   /* BDAT commands of one message (S-089) */
+#define SMTP_HOLD_S 2592000u	   /* longest wait before delivery that may be asked for */
+
 int64_t smtp_after(uint64_t ms); /* now + ms, as a deadline of lib/stream */
 
 /* One reply line. Replies of the classes 4 and 5 do not count anything by themselves. */
@@ -140,6 +177,25 @@ void smtp_event(struct smtp_session *s, enum event_kind kind, const struct event
 void smtp_refuse(struct smtp_session *s, const char *where, struct slice address, unsigned code,
     const char *enhanced, const char *text);
 
+/* What this session's listener has switched on. */
+const struct smtp_switches *smtp_on(const struct smtp_session *s);
+/* The extensions with parameters that this session offers now: a set of enum smtp_offer. */
+unsigned smtp_offers(const struct smtp_session *s);
+/* What stands in the way of a mail transaction's verb in this session, by the flags of its row in the
+ * table; NULL: nothing. */
+const struct smtp_refusal *smtp_in_the_way(const struct smtp_session *s, unsigned flags);
+/* Flags of the table. */
+enum {
+	NEEDS_HELO = 1,	 /* 503 before EHLO or HELO */
+	NEEDS_TLS = 2,	 /* submission: 530 in plain text (RFC 3207 section 4, RFC 8314) */
+	NEEDS_AUTH = 4,	 /* submission: 530 before a login (RFC 6409 section 4.3) */
+	NEEDS_MAIL = 8,	 /* 503 outside of a transaction */
+	ENDS_GROUP = 16, /* nothing may be sent behind it before its reply (RFC 2920 section 3.1) */
+	JUNK = 32,	 /* harmless, but not without end */
+	NO_ARGS = 64,	 /* 501 with arguments */
+	ANY_BYTES = 128, /* judges bytes from 0x80 on itself; others answer 500 */
+};
+
 /* The verbs; see the table in session.c. */
 void smtp_ehlo(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_helo(struct smtp_session *s, const struct smtp_command *cmd);
@@ -150,9 +206,12 @@ void smtp_auth_answer(struct smtp_session *s, enum stream_status st, struct slic
 void smtp_mail(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_rcpt(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_data_begin(struct smtp_session *s, const struct smtp_command *cmd);
-/* Reads content on, while s->txn.content is set. True when its reply was given (or the session is
- * over), false when more has to be waited for. */
+void smtp_bdat(struct smtp_session *s, const struct smtp_command *cmd);
+/* Is content what the client sends now? */
+bool smtp_in_content(const struct smtp_session *s);
+/* Reads content on, while smtp_in_content(). False when more has to be waited for. */
 bool smtp_data_continue(struct smtp_session *s);
+bool smtp_bdat_continue(struct smtp_session *s);
 /* When content that comes too slowly is given up: clock_mono_ms(). */
 uint64_t smtp_data_deadline(const struct smtp_session *s);
 /* Frees what does not live in the transaction's arena. */

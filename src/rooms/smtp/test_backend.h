@@ -16,6 +16,7 @@ struct world {
 	/* the client: segments end at 0x1f where the script has one, otherwise behind each LF */
 	struct slice script;
 	size_t at;
+	bool marked;	  /* the script has segments */
 	bool hang;	  /* silent at the end, not gone */
 	struct buf out;	  /* what the client got */
 	/* what the queue got */
@@ -35,8 +36,8 @@ world_read(struct stream_end *e, void *p, size_t n)
 {
 	struct world *w = e->self;
 	struct slice rest = slice_from(w->script, w->at);
-	bool marked = slice_find_byte(w->script, 0x1f) != SLICE_NONE;
-	size_t end = slice_find_byte(rest, marked ? 0x1f : '\n');
+	bool marked = w->marked;
+	size_t end = slice_find_byte(slice_head(rest, n), marked ? 0x1f : '\n');
 
 	if (rest.n > 0 && marked && slice_at(rest, 0) == 0x1f) {
 		w->at++;
@@ -243,7 +244,8 @@ static void
 world_init(struct world *w, bool submission)
 {
 	*w = (struct world){ .conf = { .hostname = S("mx.example.test"), .submission = submission,
-				 .starttls = true, .max_size = 1000000 },
+				 .starttls = true, .max_size = 1000000,
+				 .at = { { .enhanced_codes = true, .chunking = true, .smtputf8 = true } } },
 		.back = { .rcpt = world_rcpt, .login = world_login, .owns = world_owns,
 		    .accept = world_accept, .judge = world_judge, .starttls = world_starttls,
 		    .event = world_event, .ctx = w } };
@@ -281,6 +283,7 @@ world_talk(struct world *w, struct slice script, bool tls, bool after_starttls)
 		memcpy(peer.cipher, "TLS_AES_256_GCM_SHA384", 23);
 	}
 	w->script = script;
+	w->marked = slice_find_byte(script, 0x1f) != SLICE_NONE;
 	w->at = 0;
 	buf_reset(&w->out);
 	buf_reset(&w->events);

@@ -109,6 +109,7 @@ static int
 build(void **state)
 {
 	static const struct smtp_config conf = { .hostname = S_INIT("mx.example.test"), .starttls = true,
+		.at = { { .enhanced_codes = true, .chunking = true, .smtputf8 = true } },
 		.max_size = 1000000 };
 	int d[2], a[2], q[2];
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/parse/addr/envelope.h"
 
+#include "lib/base/encode.h"
 #include "lib/base/limits.h"
 
 #define LABEL_MAX 63
@@ -25,6 +26,39 @@ is_let_dig_hyph(uint8_t b)
 	return ch_is_alnum(b) || b == '-';
 }
 
+/* RFC 6531 section 3.3: UTF8-non-ascii belongs to atext, qtextSMTP and sub-domain. */
+static bool
+is_foreign(int b, bool utf8)
+{
+	return utf8 && b >= 0x80;
+}
+
+/* Valid UTF-8 without what could move a terminal's or a log's eye elsewhere: C1 controls, line and
+ * paragraph separators, directional embeddings and isolates, the byte order mark. */
+static bool
+is_clean(struct slice s)
+{
+	if (!utf8_valid(s))
+		return false;
+	for (size_t at = 0; at < s.n;) {
+		int32_t cp = utf8_next(s, &at);
+
+		if ((cp >= 0x80 && cp < 0xa0) || (cp >= 0x2028 && cp <= 0x202e) ||
+		    (cp >= 0x2066 && cp <= 0x2069) || cp == 0xfeff)
+			return false;
+	}
+	return true;
+}
+
+static bool
+has_foreign(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (slice_at(s, i) >= 0x80)
+			return true;
+	return false;
+}
+
 static enum addr_status
 wrong_byte(const struct cursor *c)
 {
@@ -33,7 +67,7 @@ wrong_byte(const struct cursor *c)
 
 /* Dot-string = Atom *("." Atom) */
 static enum addr_status
-dot_string(struct cursor *c, struct slice *out)
+dot_string(struct cursor *c, bool utf8, struct slice *out)
 {
 	size_t from = c->at;
 	bool atom = false;
@@ -41,7 +75,7 @@ dot_string(struct cursor *c, struct slice *out)
 	for (int b; (b = cur_peek(c)) != -1; (void)cur_next(c)) {
 		if (b == '.' && !atom)
 			return ADDR_SYNTAX;
-		if (b != '.' && !is_atext((uint8_t)b))
+		if (b != '.' && !is_atext((uint8_t)b) && !is_foreign(b, utf8))
 			break;
 		atom = b != '.';
 		if (c->at - from == LIMIT_SMTP_LOCAL)
@@ -78,7 +112,7 @@ unquote(struct slice in, struct arena *a, struct slice *out)
 
 /* Quoted-string = DQUOTE *( qtextSMTP / quoted-pairSMTP ) DQUOTE */
 static enum addr_status
-quoted_string(struct cursor *c, struct arena *a, struct slice *out)
+quoted_string(struct cursor *c, struct arena *a, bool utf8, struct slice *out)
 {
 	size_t from = c->at;
 	struct slice raw;
@@ -91,7 +125,7 @@ quoted_string(struct cursor *c, struct arena *a, struct slice *out)
 			b = cur_peek(c);
 			if (b == -1 || !ch_is_print((uint8_t)b))
 				return wrong_byte(c);
-		} else if (!is_qtext((uint8_t)b)) {
+		} else if (!is_qtext((uint8_t)b) && !is_foreign(b, utf8)) {
 			return wrong_byte(c);
 		}
 		(void)cur_next(c);
@@ -104,8 +138,8 @@ quoted_string(struct cursor *c, struct arena *a, struct slice *out)
 	return unquote(raw, a, out) ? ADDR_OK : ADDR_LOCAL_LONG;
 }
 
-enum addr_status
-addr_domain(struct cursor *c, struct slice *out)
+static enum addr_status
+domain(struct cursor *c, bool utf8, struct slice *out)
 {
 	size_t from = c->at, label;
 	bool digits;
@@ -115,7 +149,8 @@ addr_domain(struct cursor *c, struct slice *out)
 		digits = true;
 		if (cur_peek(c) == '-')
 			return ADDR_SYNTAX;
-		for (int b; (b = cur_peek(c)) != -1 && is_let_dig_hyph((uint8_t)b); (void)cur_next(c)) {
+		for (int b; (b = cur_peek(c)) != -1 && (is_let_dig_hyph((uint8_t)b) || is_foreign(b, utf8));
+		     (void)cur_next(c)) {
 			digits = digits && ch_is_digit((uint8_t)b);
 			if (c->at - label == LABEL_MAX)
 				return ADDR_DOMAIN_LONG;
@@ -131,6 +166,12 @@ addr_domain(struct cursor *c, struct slice *out)
 		return ADDR_SYNTAX;
 	*out = slice_sub(c->in, from, c->at - from);
 	return ADDR_OK;
+}
+
+enum addr_status
+addr_domain(struct cursor *c, struct slice *out)
+{
+	return domain(c, false, out);
 }
 
 /* IPv4-address-literal = Snum 3("." Snum); Snum of at most three digits, 0..255. */
@@ -221,34 +262,43 @@ addr_literal(struct cursor *c, struct slice *out)
 }
 
 static enum addr_status
-local_part(struct cursor *c, struct arena *a, struct slice *out)
+local_part(struct cursor *c, struct arena *a, bool utf8, struct slice *out)
 {
-	return cur_peek(c) == '"' ? quoted_string(c, a, out) : dot_string(c, out);
+	return cur_peek(c) == '"' ? quoted_string(c, a, utf8, out) : dot_string(c, utf8, out);
 }
 
-enum addr_status
-addr_mailbox(struct cursor *c, struct arena *a, struct addr *out)
+static enum addr_status
+mailbox(struct cursor *c, struct arena *a, bool utf8, struct addr *out)
 {
 	struct addr got = { 0 };
 	size_t from = c->at;
-	enum addr_status st = local_part(c, a, &got.local);
+	enum addr_status st = local_part(c, a, utf8, &got.local);
 
 	if (st != ADDR_OK)
 		return st;
 	if (!cur_byte(c, '@'))
 		return wrong_byte(c);
 	got.literal = cur_peek(c) == '[';
-	st = got.literal ? addr_literal(c, &got.domain) : addr_domain(c, &got.domain);
+	st = got.literal ? addr_literal(c, &got.domain) : domain(c, utf8, &got.domain);
 	if (st != ADDR_OK)
 		return st;
 	if (c->at - from > LIMIT_SMTP_MAILBOX)
 		return ADDR_LONG;
+	got.utf8 = has_foreign(got.local) || has_foreign(got.domain);
+	if (got.utf8 && (!is_clean(got.local) || !is_clean(got.domain)))
+		return ADDR_NOT_ASCII;
 	*out = got;
 	return ADDR_OK;
 }
 
 enum addr_status
-addr_path(struct cursor *c, struct arena *a, bool null, bool postmaster, struct addr *out)
+addr_mailbox(struct cursor *c, struct arena *a, struct addr *out)
+{
+	return mailbox(c, a, false, out);
+}
+
+static enum addr_status
+path(struct cursor *c, struct arena *a, bool null, bool postmaster, bool utf8, struct addr *out)
 {
 	struct addr got = { 0 };
 	enum addr_status st = ADDR_OK;
@@ -262,7 +312,7 @@ addr_path(struct cursor *c, struct arena *a, bool null, bool postmaster, struct 
 	} else if (postmaster && slice_istarts(slice_from(c->in, c->at), S("postmaster>"))) {
 		(void)cur_bytes(c, S("postmaster").n, &got.local);
 	} else {
-		st = addr_mailbox(c, a, &got);
+		st = mailbox(c, a, utf8, &got);
 	}
 	if (st != ADDR_OK)
 		return st;
@@ -273,11 +323,23 @@ addr_path(struct cursor *c, struct arena *a, bool null, bool postmaster, struct 
 }
 
 enum addr_status
-addr_parse(struct slice in, struct arena *a, struct addr *out)
+addr_path(struct cursor *c, struct arena *a, bool null, bool postmaster, struct addr *out)
+{
+	return path(c, a, null, postmaster, false, out);
+}
+
+enum addr_status
+addr_path_utf8(struct cursor *c, struct arena *a, bool null, bool postmaster, struct addr *out)
+{
+	return path(c, a, null, postmaster, true, out);
+}
+
+static enum addr_status
+parse(struct slice in, struct arena *a, bool utf8, struct addr *out)
 {
 	struct cursor c = cur_of(in);
 	struct addr got;
-	enum addr_status st = addr_mailbox(&c, a, &got);
+	enum addr_status st = mailbox(&c, a, utf8, &got);
 
 	if (st != ADDR_OK)
 		return st;
@@ -285,6 +347,18 @@ addr_parse(struct slice in, struct arena *a, struct addr *out)
 		return wrong_byte(&c);
 	*out = got;
 	return ADDR_OK;
+}
+
+enum addr_status
+addr_parse(struct slice in, struct arena *a, struct addr *out)
+{
+	return parse(in, a, false, out);
+}
+
+enum addr_status
+addr_parse_utf8(struct slice in, struct arena *a, struct addr *out)
+{
+	return parse(in, a, true, out);
 }
 
 bool

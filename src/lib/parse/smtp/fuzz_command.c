@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * One command line through the splitter and the reader of its verb. Results lie within their limits and
  * hold nothing that could break a reply, a header field or a log line. */
+#include "lib/base/encode.h"
 #include "lib/base/limits.h"
 #include "lib/parse/smtp/command.h"
+#include "lib/parse/smtp/params.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -14,30 +16,47 @@ printable(struct slice s, size_t most)
 		PN_ASSERT(ch_is_print(slice_at(s, i)));
 }
 
+/* The same, or UTF-8 where that was asked for. */
+static void
+safe(struct slice s, size_t most, bool utf8)
+{
+	PN_ASSERT(s.n <= most && utf8_valid(s));
+	for (size_t i = 0; i < s.n; i++)
+		PN_ASSERT(ch_is_print(slice_at(s, i)) || (utf8 && slice_at(s, i) >= 0x80));
+}
+
 static void
 arguments(const struct smtp_command *cmd, struct arena *a)
 {
 	struct slice s, initial;
 	struct smtp_mail m;
+	struct smtp_rcpt r;
 	enum addr_status why = ADDR_OK;
-	struct addr ad;
 	enum smtp_syntax st = SMTP_SYNTAX_OK;
+	uint64_t size;
+	bool last, utf8 = cmd->args.n % 2 == 0;
 
 	if (cmd->verb == SMTP_MAIL) {
-		st = smtp_mail_parse(cmd->args, true, a, &m, &why);
+		st = smtp_mail_parse(cmd->args, 127, a, &m, &why);
 		if (st == SMTP_SYNTAX_OK) {
-			printable(m.from.local, LIMIT_SMTP_LOCAL);
-			printable(m.from.domain, LIMIT_DOMAIN);
+			safe(m.from.local, LIMIT_SMTP_LOCAL, m.utf8);
+			safe(m.from.domain, LIMIT_DOMAIN, m.utf8);
 			printable(m.auth, LIMIT_SMTP_ADDRESS);
+			printable(m.envid, 100);
+			PN_ASSERT(m.priority >= -9 && m.priority <= 9);
+			PN_ASSERT(m.hold_for_s == 0 || m.hold_until_s == 0);
 		}
 	} else if (cmd->verb == SMTP_RCPT) {
-		st = smtp_rcpt_parse(cmd->args, a, &ad, &why);
+		st = smtp_rcpt_parse(cmd->args, 127, utf8, a, &r, &why);
 		if (st == SMTP_SYNTAX_OK) {
-			PN_ASSERT(!ad.null);
-			printable(ad.local, LIMIT_SMTP_LOCAL);
-			printable(ad.domain, LIMIT_DOMAIN);
+			PN_ASSERT(!r.to.null);
+			safe(r.to.local, LIMIT_SMTP_LOCAL, utf8);
+			safe(r.to.domain, LIMIT_DOMAIN, utf8);
+			safe(r.orcpt, 500, utf8);
+			PN_ASSERT((r.notify & SMTP_NOTIFY_NEVER) == 0 || r.notify == SMTP_NOTIFY_NEVER);
 		}
 	}
+	(void)smtp_bdat_parse(cmd->args, &size, &last);
 	PN_ASSERT((st == SMTP_SYNTAX_ADDRESS) == (why != ADDR_OK));
 	if (smtp_helo_parse(cmd->args, &s))
 		printable(s, LIMIT_DOMAIN);
