@@ -64,6 +64,7 @@ tell_verdict(struct scan_job *j, const struct judge_verdict *v, const struct smt
 	tell_dkim(v, &dkim);
 	SCAN_EVENT(j, EVENT_SCAN_VERDICT, EF("action", slice_z(smtp_scan_action_name(out->action))),
 	    EF("why", out->why), EF("by", by), EF("from", v->from.address),
+	    EF("claims", v->from.name_claims ? S("yes") : S("")),
 	    EF("spf", slice_z(spf_result_name(v->spf.result))), EF("spf_domain", v->spf.domain),
 	    EF("spf_why", slice_z(v->spf.why)), EF("dkim", buf_slice(&dkim)),
 	    EF("dmarc", slice_z(dmarc_result_name(v->dmarc.result))),
