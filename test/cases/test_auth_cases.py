@@ -231,7 +231,7 @@ def test_a_001_018_espoofer(world):
 
 # ---- A-019: injection into Authentication-Results ---------------------------------------------------------
 
-@pytest.mark.parametrize("domain,selector", [("legitimate.com(.attack.com", "s"), ("legitimate.com'a.attack.com", "s"),
+@pytest.mark.parametrize("domain,selector", ids=range(5), argvalues=[("legitimate.com(.attack.com", "s"), ("legitimate.com'a.attack.com", "s"),
                                              ("legitimate.com", "s._domainkey.attack.com.\0.any"),
                                              ('legitimate.com".attack.com', "s"), ("legitimate.com;x.attack.com", "s")])
 def test_a_019_signature_names(world, token, domain, selector):
@@ -246,7 +246,7 @@ def test_a_019_signature_names(world, token, domain, selector):
     assert "dkim=pass" not in results
 
 
-@pytest.mark.parametrize("helo,sender", [("legitimate.com(.attack.com", "any@attack.com"), ("legitimate.com'a", "any@attack.com"),
+@pytest.mark.parametrize("helo,sender", ids=range(5), argvalues=[("legitimate.com(.attack.com", "any@attack.com"), ("legitimate.com'a", "any@attack.com"),
                                          ("attack.com", '"any@legitimate.com;x=pass"@attack.com'),
                                          ("attack.com", "any'(legitimate.com@attack.com"),
                                          ("attack.com", '"a\\" dmarc=pass header.from=legitimate.com"@attack.com')])
@@ -443,7 +443,8 @@ def arc_set(i, cv="none", b="YWJj", pad=""):
     ("51 sets", "".join(arc_set(i, "none" if i == 1 else "pass") for i in range(51, 0, -1))),
     ("a gap", arc_set(3, "pass") + arc_set(1)), ("cv=pass on the first", arc_set(1, "pass")),
     ("cv=none on the second", arc_set(2) + arc_set(1)), ("no signature that verifies", arc_set(1)),
-    ("twice the same", arc_set(1) + arc_set(1)), ("a large seal", arc_set(1, pad="A" * 300000))])
+    ("twice the same", arc_set(1) + arc_set(1)), ("a large seal", arc_set(1, pad=("A" * 900 + "\r\n ") * 300))],
+    ids=lambda x: x if len(x) < 40 else "")
 def test_a_024_arc(world, token, name, sets):
     began = time.monotonic()
     code, text = world.send(mail(token, sets + "From: any@attack.com"))

@@ -38,6 +38,8 @@ static const struct db_step steps[] = {
 	  " messages INTEGER NOT NULL, inbound INTEGER NOT NULL) WITHOUT ROWID;"
 	  "CREATE TABLE setting(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
 	  "CREATE TABLE rate(key INTEGER PRIMARY KEY, until INTEGER NOT NULL)" },
+	/* what is done with unauthenticated mail of a sender's domain */
+	{ "CREATE TABLE policy(domain TEXT PRIMARY KEY, policy INTEGER NOT NULL) WITHOUT ROWID" },
 };
 
 #define ACCOUNT "SELECT id, revision, address, hash, state, created, login FROM account "
@@ -101,6 +103,10 @@ static const char *const text[] = {
 	[Q_RATES] = "SELECT key, until FROM rate",
 	[Q_RATES_DROP] = "DELETE FROM rate",
 	[Q_RATE_ADD] = "INSERT OR REPLACE INTO rate VALUES(?,?)",
+	[Q_POLICY] = "SELECT policy FROM policy WHERE domain=?",
+	[Q_POLICY_SET] = "INSERT OR REPLACE INTO policy VALUES(?,?)",
+	[Q_POLICY_DROP] = "DELETE FROM policy WHERE domain=?",
+	[Q_POLICIES] = "SELECT domain, policy FROM policy WHERE domain>? ORDER BY domain",
 	[Q_HISTORY] = "SELECT number, time, by, what, subject, detail FROM revision"
 	    " ORDER BY number DESC LIMIT ?",
 };

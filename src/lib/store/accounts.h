@@ -191,6 +191,16 @@ enum store_err accounts_owns(struct accounts *a, uint64_t account, struct slice 
 enum store_err accounts_may_write(struct accounts *a, const struct list *l, struct slice sender,
     uint64_t account);
 
+/* What is done with mail whose From domain is not authenticated. */
+enum sender_policy { SENDER_POLICY_UNSAID, SENDER_POLICY_ACCEPT, SENDER_POLICY_QUARANTINE, SENDER_POLICY_REJECT };
+/* UNSAID takes the rule back: STORE_NONE where there is none. STORE_REFUSED: no host name. */
+enum store_err policy_set(struct accounts *a, struct slice domain, enum sender_policy p,
+    struct account_change by);
+/* The rule for domain or else for the nearest one above it; UNSAID without one. */
+enum store_err policy_of(struct accounts *a, struct slice domain, enum sender_policy *out);
+enum store_err policy_list(struct accounts *a, struct slice after,
+    bool (*fn)(void *ctx, struct slice domain, enum sender_policy p), void *ctx);
+
 /* The history, newest first, at most max. */
 struct revision {
 	uint64_t number, time;

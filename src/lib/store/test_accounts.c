@@ -406,12 +406,42 @@ limits(void **state)
 	accounts_close(&a);
 }
 
+static enum sender_policy
+rule_for(struct accounts *a, const char *domain)
+{
+	enum sender_policy p;
+
+	assert_int_equal(policy_of(a, slice_z(domain), &p), STORE_OK);
+	return p;
+}
+
+static void
+rules_for_senders(void **state)
+{
+	struct accounts *a = open_accounts();
+
+	assert_int_equal(rule_for(a, "news.example.org"), SENDER_POLICY_UNSAID);
+	assert_int_equal(policy_set(a, S("Example.ORG"), SENDER_POLICY_REJECT, by), STORE_OK);
+	assert_int_equal(policy_set(a, S("news.example.org"), SENDER_POLICY_ACCEPT, by), STORE_OK);
+	assert_int_equal(rule_for(a, "example.org"), SENDER_POLICY_REJECT);
+	assert_int_equal(rule_for(a, "deep.NEWS.example.org"), SENDER_POLICY_ACCEPT);
+	assert_int_equal(rule_for(a, "other.example.org"), SENDER_POLICY_REJECT);
+	assert_int_equal(rule_for(a, "org"), SENDER_POLICY_UNSAID);
+	assert_int_equal(rule_for(a, "notexample.org"), SENDER_POLICY_UNSAID);
+	assert_int_equal(rule_for(a, "no name"), SENDER_POLICY_UNSAID);
+	assert_int_equal(policy_set(a, S("no name"), SENDER_POLICY_ACCEPT, by), STORE_REFUSED);
+	assert_int_equal(policy_set(a, S("news.example.org"), SENDER_POLICY_UNSAID, by), STORE_OK);
+	assert_int_equal(policy_set(a, S("news.example.org"), SENDER_POLICY_UNSAID, by), STORE_NONE);
+	assert_int_equal(rule_for(a, "deep.news.example.org"), SENDER_POLICY_REJECT);
+	accounts_close(&a);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh_dir, drop_dir)
-		T(domains), T(people), T(resolving), T(domains_route), T(rings), T(lists), T(senders),
+		T(domains), T(rules_for_senders), T(people), T(resolving), T(domains_route), T(rings), T(lists), T(senders),
 		T(limits),
 	};
 

@@ -392,7 +392,8 @@ auth_cli_serve(struct auth_peer *p)
 		.domain_catch_all = auth_on_domain_catch_all, .list_add = auth_on_list_add,
 		.list_list = auth_on_list_list, .list_delete = auth_on_list_delete,
 		.sender_grant = auth_on_sender_grant, .sender_list = auth_on_sender_list,
-		.limits_set = auth_on_limits_set, .limits_list = auth_on_limits_list };
+		.limits_set = auth_on_limits_set, .limits_list = auth_on_limits_list,
+		.policy_set = auth_on_policy_set, .policy_list = auth_on_policy_list };
 
 	return cli_auth_server_serve(p->ch, &handlers, p);
 }

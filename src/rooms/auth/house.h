@@ -51,7 +51,7 @@ struct auth_room {
 };
 
 /* AUTH_MX are strangers, AUTH_DROP local programs: neither is somebody who logged in. */
-enum auth_kind { AUTH_MX, AUTH_SUBMISSION, AUTH_DROP, AUTH_LOBBY, AUTH_CLI };
+enum auth_kind { AUTH_MX, AUTH_SUBMISSION, AUTH_DROP, AUTH_LOBBY, AUTH_SCAN, AUTH_CLI };
 
 struct auth_peer {
 	struct auth_peer *next;
@@ -144,3 +144,8 @@ void auth_on_sender_grant(void *ctx, struct ipc_call *call, struct cli_auth_send
 void auth_on_sender_list(void *ctx, struct ipc_call *call, struct cli_auth_sender_list *m);
 void auth_on_limits_set(void *ctx, struct ipc_call *call, struct cli_auth_limits_set *m);
 void auth_on_limits_list(void *ctx, struct ipc_call *call, struct cli_auth_limits_list *m);
+
+/* policy.c: rules for domains of senders */
+enum ipc_status auth_scan_serve(struct auth_peer *p);
+void auth_on_policy_set(void *ctx, struct ipc_call *call, struct cli_auth_policy_set *m);
+void auth_on_policy_list(void *ctx, struct ipc_call *call, struct cli_auth_policy_list *m);

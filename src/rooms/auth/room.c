@@ -53,6 +53,8 @@ serve_one(struct auth_peer *p)
 		return auth_smtp_serve(p);
 	case AUTH_LOBBY:
 		return auth_lobby_serve(p);
+	case AUTH_SCAN:
+		return auth_scan_serve(p);
 	case AUTH_CLI:
 		break;
 	}
@@ -103,7 +105,8 @@ auth_introduce(void *room, const char *peer, const char *instance, int fd)
 	} known[] = { { S_INIT("smtp"), S_INIT("mx"), AUTH_MX, SMTP_AUTH_PHASE_MX },
 		{ S_INIT("smtp"), S_INIT("submission"), AUTH_SUBMISSION, SMTP_AUTH_PHASE_SUBMISSION },
 		{ S_INIT("drop"), S_INIT(""), AUTH_DROP, SMTP_AUTH_PHASE_DROP },
-		{ S_INIT("lobby"), S_INIT(""), AUTH_LOBBY, 0 }, { S_INIT("cli"), S_INIT(""), AUTH_CLI, 0 } };
+		{ S_INIT("lobby"), S_INIT(""), AUTH_LOBBY, 0 },
+		{ S_INIT("scan"), S_INIT(""), AUTH_SCAN, 0 }, { S_INIT("cli"), S_INIT(""), AUTH_CLI, 0 } };
 	struct auth_room *r = room;
 	struct auth_peer *p = NULL;
 	unsigned phase = 0;
