@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """curl, mbsync, fetchmail, getmail and Python's imaplib as readers."""
 import imaplib
+import json
 import os
 import re
 import smtplib
@@ -226,3 +227,30 @@ def test_imaplib_idle_tells_of_new_mail(target, imap, token):
     while not (line := imap.readline()).startswith(tag):
         assert line, "closed"
     assert b"OK" in line
+
+
+def test_mailbox_that_cannot_be_had(target):
+    """The password is right, the mailbox does not open: the login is answered, and try again means it."""
+    if target.peer:
+        pytest.skip("Postern's own files")
+    address, password = f"broken{time.time_ns()}@example.test", "a-password-of-its-own-1"
+    target.server.add_account(address, password)
+    listed = json.loads(target.server.cli("account", "list", "--json").stdout)
+    number = next(a["id"] for a in listed if a["address"] == address)
+    folder = f"{target.server.dir}/data/mail/{number}"
+    os.makedirs(folder)
+    with open(folder + "/mail.db", "wb") as f:
+        f.write(b"no database" * 1000)
+    with target.imap() as i:
+        answer = i.ask(f'LOGIN "{address}" "{password}"')
+        assert b"NO [UNAVAILABLE]" in answer[-1], answer
+        assert i.line().startswith(b"* BYE") and i.until_closed(5)
+    os.rename(folder, folder + ".broken")
+    for _ in range(50):  # warden may let it rest a moment after it died
+        with target.imap() as i:
+            status, said = i.status(f'LOGIN "{address}" "{password}"')
+            if status == "OK":
+                return
+            assert "[UNAVAILABLE]" in said
+        time.sleep(0.2)
+    pytest.fail("the mailbox did not come back")

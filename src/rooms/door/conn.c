@@ -32,6 +32,7 @@ struct conn {
 	uint32_t lingered;
 	enum conn_phase phase;
 	bool switching; /* the old room drains, nothing goes up */
+	bool awaiting;	/* conn_await(), and nothing came down since */
 	bool up_ended;	/* the client will send no more */
 	bool up_told;	/* and this room knows it */
 	bool failed;
@@ -297,6 +298,7 @@ down_step(struct conn *c, uint8_t *scratch)
 	f = from_room(c, scratch, &n);
 	if (f != FLOW_MOVED)
 		return f;
+	c->awaiting = false;
 	s = slice_of(scratch, n);
 	f = to_client(c, s, &put);
 	if (f == FLOW_MOVED)
@@ -421,6 +423,10 @@ run_open(struct conn *c, uint8_t *scratch)
 		c->phase = CONN_WAITING;
 		return CONN_DRAINED;
 	}
+	if (down == FLOW_END && c->awaiting) {
+		conn_detach(c);
+		return CONN_LOST;
+	}
 	if (down == FLOW_END) {
 		c->phase = CONN_FLUSH;
 		room_close(c);
@@ -466,6 +472,30 @@ conn_attach(struct conn *c, int room)
 	c->room = (struct side){ .fd = room, .readable = true, .writable = true };
 	c->phase = CONN_OPEN;
 	c->up_told = false;
+}
+
+void
+conn_await(struct conn *c)
+{
+	c->awaiting = c->phase == CONN_OPEN;
+}
+
+bool
+conn_awaits(const struct conn *c)
+{
+	return c->awaiting;
+}
+
+void
+conn_detach(struct conn *c)
+{
+	if (c->phase != CONN_OPEN || c->switching)
+		return;
+	room_close(c);
+	buf_free(&c->up.b);
+	c->up.at = 0;
+	c->awaiting = false;
+	c->phase = CONN_WAITING;
 }
 
 bool

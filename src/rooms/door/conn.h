@@ -32,6 +32,7 @@ enum conn_status {
 	CONN_IDLE,    /* nothing to do before an edge */
 	CONN_MORE,    /* the share of this turn is used up: run again */
 	CONN_SHOOK,   /* once: the handshake is complete, a room is wanted */
+	CONN_LOST,    /* once, after conn_await(): the room has ended without a word */
 	CONN_DRAINED, /* once, after conn_switch(): the old room's last words are taken over */
 	CONN_ENDED,   /* free it */
 };
@@ -71,6 +72,14 @@ void conn_attach(struct conn *c, int room);
  * CONN_BACKLOG: the caller then ends it. */
 #define CONN_BACKLOG ((size_t)262144)
 [[nodiscard]] bool conn_switch(struct conn *c, int returned);
+/* After conn_attach(): if the room ends before it has said anything, conn_run() gives CONN_LOST instead
+ * of ending the conn, and the phase is CONN_WAITING again. */
+void conn_await(struct conn *c);
+/* Whether it still waits for the room's first octet. */
+bool conn_awaits(const struct conn *c);
+/* In CONN_OPEN: cuts the room off, with what was on the way to it; the phase is CONN_WAITING again. No
+ * effect elsewhere. */
+void conn_detach(struct conn *c);
 /* Begins the end: a room that is attached is cut off; the client gets what was already taken from
  * the room, and a clean close. */
 void conn_close(struct conn *c);

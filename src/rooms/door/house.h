@@ -193,6 +193,11 @@ void room_gone(struct session *s);
 /* Lobby has given it up and warden has said whose it is: hands it to the mailbox room, once what is
  * underway is taken over. The session may be gone afterwards. */
 void session_join(struct house *h, struct session *s);
+/* Forgets what lobby said. */
+void handoff_free(struct session *s);
+/* The mailbox cannot be had: the client hears so from lobby, where it still waits for the answer to its
+ * login; else the conversation ends. The session may be gone afterwards. */
+void session_unavailable(struct house *h, struct session *s);
 /* For struct proc_peers. */
 void house_introduce(void *house, const char *peer, const char *instance, int fd);
 void house_stop(void *house);

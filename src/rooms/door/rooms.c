@@ -139,18 +139,65 @@ session_join(struct house *h, struct session *s)
 		fd = s->conn != NULL ? session_pair(h, s) : fd_take(&s->bare);
 	ok = fd >= 0 && send_join(s, to, fd);
 	if (!ok) {
+		if (s->conn != NULL)
+			conn_detach(s->conn);
 		house_refused(h, EVENT_CONN_REFUSED, s->listener, s, &s->peer_ip,
 		    S("the mailbox room is gone"));
-		session_end(h, s);
+		session_unavailable(h, s);
 		return;
 	}
-	explicit_bzero(s->handoff, sizeof *s->handoff);
-	free(s->handoff);
-	s->handoff = NULL;
 	deadline_set(h, s, NO_DEADLINE);
 	s->room = to;
 	s->closed = false;
 	list_put(&to->sessions, LINK_ROOM, s);
+	if (s->conn == NULL) {
+		handoff_free(s);
+		return;
+	}
+	conn_await(s->conn); /* the handoff is kept until the room has answered: session_run() */
+	session_run(h, s);
+}
+
+void
+handoff_free(struct session *s)
+{
+	if (s->handoff != NULL)
+		explicit_bzero(s->handoff, sizeof *s->handoff);
+	free(s->handoff);
+	s->handoff = NULL;
+}
+
+void
+session_unavailable(struct house *h, struct session *s)
+{
+	struct room *lobby = s->listener->room;
+	own(fd_t) fd = -1;
+	bool told = false;
+
+	if (s->handoff != NULL && lobby->kind == PEER_LOBBY && lobby->ch != NULL) {
+		if (s->conn == NULL)
+			fd = fd_take(&s->bare);
+		else if (conn_phase(s->conn) == CONN_WAITING)
+			fd = session_pair(h, s);
+	}
+	if (fd >= 0) {
+		struct door_lobby_unavailable m = { .session = s->id, .fd = fd,
+			.protocol = s->listener->service->protocol,
+			.tag = slice_of(s->handoff->tag, s->handoff->tag_n) };
+
+		told = door_lobby_unavailable_send(lobby->ch, &m) == IPC_OK;
+	}
+	handoff_free(s);
+	s->joined = false; /* another mailbox only on another word of auth */
+	s->account = 0;
+	if (!told) {
+		session_end(h, s);
+		return;
+	}
+	s->room = lobby;
+	s->closed = false;
+	list_put(&lobby->sessions, LINK_ROOM, s);
+	deadline_set(h, s, NO_DEADLINE); /* lobby has its own */
 	if (s->conn != NULL)
 		session_run(h, s);
 }
@@ -327,7 +374,9 @@ room_lost(struct room *r)
 
 		list_drop(LINK_ROOM, s);
 		s->room = NULL;
-		session_end(h, s);
+		if (s->handoff != NULL && s->conn != NULL)
+			conn_detach(s->conn);
+		session_unavailable(h, s);
 	}
 	if (r->kind == PEER_MAILBOX)
 		mailbox_free(r);
@@ -399,12 +448,11 @@ on_unavailable(void *ctx, struct warden_door_unavailable *m)
 	struct house *h = ctx;
 	struct session *s = session_find(h, m->session);
 
-	if (s == NULL)
+	if (s == NULL || s->joined)
 		return;
-	house_refused(h, EVENT_CONN_REFUSED, s->listener, s, &s->peer_ip,
-	    S("the mailbox is not available"));
-	room_gone(s);
-	session_end(h, s);
+	s->joined = true;
+	s->account = 0; /* nobody's: session_join() finds no room for it, now or after lobby's handoff */
+	session_join(h, s);
 }
 
 static const struct warden_door_server from_warden = { .join = on_join,

@@ -99,6 +99,7 @@ session_pair(struct house *h, struct session *s)
 	const int size = (int)LIMIT_PAIR;
 	int sv[2];
 
+	watch_side(h, s, CONN_ROOM); /* forgets the old room's descriptor, before its number comes again */
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sv) != 0)
 		return -1;
 	(void)setsockopt(sv[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
@@ -151,6 +152,16 @@ session_run(struct house *h, struct session *s)
 		session_free(h, s);
 		return;
 	}
+	if (st == CONN_LOST) {
+		list_drop(LINK_ROOM, s);
+		s->room = NULL;
+		house_refused(h, EVENT_CONN_REFUSED, s->listener, s, &s->peer_ip,
+		    S("the mailbox room ended"));
+		session_unavailable(h, s);
+		return;
+	}
+	if (s->handoff != NULL && s->room != NULL && !conn_awaits(s->conn))
+		handoff_free(s); /* the mailbox room has answered */
 	if (st == CONN_SHOOK)
 		shook(h, s);
 	follow_phase(h, s);

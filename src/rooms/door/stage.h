@@ -32,7 +32,7 @@ struct stage {
 
 /* What the rooms heard last. */
 static struct heard {
-	unsigned converse, gone, joins;
+	unsigned converse, gone, joins, unavailable;
 	uint64_t session, gone_session;
 	unsigned tls;
 	uint16_t peer_port;
@@ -107,6 +107,15 @@ on_lobby_gone(void *ctx, struct door_lobby_gone *m)
 }
 
 static inline void
+on_lobby_unavailable(void *ctx, struct door_lobby_unavailable *m)
+{
+	heard.unavailable++;
+	heard.session = m->session;
+	copy(heard.tag, sizeof heard.tag, m->tag);
+	take(&m->fd);
+}
+
+static inline void
 on_mailbox_gone(void *ctx, struct door_mailbox_gone *m)
 {
 	heard.gone++;
@@ -115,7 +124,8 @@ on_mailbox_gone(void *ctx, struct door_mailbox_gone *m)
 
 static const struct door_smtp_server smtp_side = { .converse = on_smtp_converse, .gone = on_smtp_gone };
 static const struct door_lobby_server lobby_side = { .converse = on_lobby_converse,
-	.gone = on_lobby_gone };
+	.gone = on_lobby_gone,
+	.unavailable = on_lobby_unavailable };
 static const struct door_mailbox_server mailbox_side = { .join = on_mailbox_join,
 	.gone = on_mailbox_gone };
 

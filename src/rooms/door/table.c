@@ -103,9 +103,7 @@ session_free(struct house *h, struct session *s)
 		loop_unwatch(h->loop, &s->watch[side]);
 	conn_free(&s->conn);
 	fd_t_drop(&s->bare);
-	if (s->handoff != NULL)
-		explicit_bzero(s->handoff, sizeof *s->handoff);
-	free(s->handoff);
+	handoff_free(s);
 	if (s->address != NULL)
 		caps_leave(h->caps, &s->address, clock_mono_ms());
 	free(s);
@@ -159,7 +157,8 @@ expire(struct house *h, struct session *s)
 	} else if (d == DEADLINE_JOIN) {
 		house_refused(h, EVENT_CONN_REFUSED, s->listener, s, &s->peer_ip,
 		    S("no mailbox in time"));
-		session_end(h, s);
+		s->joined = true;
+		session_unavailable(h, s);
 		return;
 	}
 	session_free(h, s);

@@ -26,7 +26,7 @@ static struct guest guests[CLIENTS];
 static struct held held[HELD];
 static size_t n_held;
 static struct {
-	unsigned bare, tls, after_starttls, joined, gone;
+	unsigned bare, tls, after_starttls, joined, gone, unavailable;
 } seen;
 static uint64_t seed = 88172645463325252u;
 
@@ -71,6 +71,13 @@ chaos_lobby(void *ctx, struct door_lobby_converse *m)
 }
 
 static void
+chaos_unavailable(void *ctx, struct door_lobby_unavailable *m)
+{
+	seen.unavailable++;
+	keep(m->session, PEER_LOBBY, &m->fd);
+}
+
+static void
 chaos_mailbox(void *ctx, struct door_mailbox_join *m)
 {
 	seen.joined++;
@@ -93,7 +100,8 @@ static void chaos_lobby_gone(void *ctx, struct door_lobby_gone *m) { drop_id(m->
 static void chaos_mailbox_gone(void *ctx, struct door_mailbox_gone *m) { drop_id(m->session); }
 
 static const struct door_smtp_server as_smtp = { .converse = chaos_smtp, .gone = chaos_smtp_gone };
-static const struct door_lobby_server as_lobby = { .converse = chaos_lobby, .gone = chaos_lobby_gone };
+static const struct door_lobby_server as_lobby = { .converse = chaos_lobby, .gone = chaos_lobby_gone,
+	.unavailable = chaos_unavailable };
 static const struct door_mailbox_server as_mailbox = { .join = chaos_mailbox,
 	.gone = chaos_mailbox_gone };
 
@@ -301,10 +309,10 @@ chaos(void **state)
 		for (struct session *s = st.h->ids[i]; s != NULL; s = s->next_id)
 			assert_true(s->conn == NULL && s->room != NULL);
 	clock_real();
-	print_message("bare %u, TLS %u, after STARTTLS %u, joined %u, gone %u\n", seen.bare, seen.tls,
-	    seen.after_starttls, seen.joined, seen.gone);
+	print_message("bare %u, TLS %u, after STARTTLS %u, joined %u, gone %u, unavailable %u\n", seen.bare,
+	    seen.tls, seen.after_starttls, seen.joined, seen.gone, seen.unavailable);
 	assert_true(seen.bare > 20 && seen.tls > 20 && seen.after_starttls > 0 && seen.joined > 10 &&
-	    seen.gone > 5);
+	    seen.gone > 5 && seen.unavailable > 5);
 	end(&st);
 }
 

@@ -215,29 +215,81 @@ logins(void **state)
 	login(false, true);
 }
 
+enum absence {
+	NEVER,	    /* warden cannot have the room */
+	NEVER_EARLY, /* the same, and says so before lobby hands over */
+	DIES,	    /* the room dies with the conversation before it has said a word */
+	CLOSES,	    /* the room closes the conversation without a word */
+	ANSWERS,    /* the room answers the login and then dies: nothing is left to say */
+	ABSENCES
+};
+
+static void
+be_absent(struct stage *st, enum absence how, uint64_t id)
+{
+	struct warden_door_unavailable m = { .session = id };
+
+	switch (how) {
+	case NEVER:
+	case NEVER_EARLY:
+		assert_int_equal(warden_door_unavailable_send(st->warden, &m), IPC_OK);
+		return;
+	case ANSWERS:
+		put(heard.fd, "a OK in\r\n");
+		break;
+	default:
+		break;
+	}
+	fd_t_drop(&heard.fd);
+	if (how != CLOSES)
+		ipc_channel_free(&st->mailbox);
+}
+
+/* The login was right and the mailbox cannot be had: lobby gets the conversation back, to say so. */
 static void
 no_mailbox(void **state)
 {
-	struct stage st;
-	struct secure tls;
-	struct warden_door_unavailable m;
-	int c, old;
+	for (enum absence how = 0; how < ABSENCES; how++) {
+		struct stage st;
+		struct secure tls;
+		uint64_t id;
+		int c, old;
 
-	begin(&st, wide);
-	c = client(st.ports[2]);
-	assert_true(shake(&st, &tls, c));
-	UNTIL(&st, heard.converse == 1);
-	old = fd_take(&heard.fd);
-	lobby_handoff(&st, heard.session, old, S("a"), S(""));
-	(void)close(old);
-	turn(&st);
-	m.session = heard.session;
-	assert_int_equal(warden_door_unavailable_send(st.warden, &m), IPC_OK);
-	assert_true(secure_ends(&st, &tls));
-	(void)close(c);
-	secure_free(&tls);
-	UNTIL(&st, caps_total(st.h->caps) == 0);
-	end(&st);
+		begin(&st, wide);
+		c = client(st.ports[2]);
+		assert_true(shake(&st, &tls, c));
+		UNTIL(&st, heard.converse == 1);
+		id = heard.session;
+		old = fd_take(&heard.fd);
+		if (how == NEVER_EARLY)
+			be_absent(&st, how, id);
+		turn(&st);
+		lobby_handoff(&st, id, old, S("a"), S(""));
+		(void)close(old);
+		turn(&st);
+		if (how != NEVER && how != NEVER_EARLY) {
+			warden_join(&st, id, 1001);
+			UNTIL(&st, heard.joins == 1);
+		}
+		if (how != NEVER_EARLY)
+			be_absent(&st, how, id);
+		if (how == ANSWERS) {
+			assert_true(secure_gets(&st, &tls, "a OK in\r\n"));
+		} else {
+			UNTIL(&st, heard.unavailable == 1);
+			assert_true(heard.unavailable == 1 && heard.session == id);
+			assert_string_equal(heard.tag, "a");
+			put(heard.fd, "a NO [UNAVAILABLE]\r\n");
+			assert_true(secure_gets(&st, &tls, "a NO [UNAVAILABLE]\r\n"));
+			fd_t_drop(&heard.fd);
+		}
+		assert_true(secure_ends(&st, &tls));
+		assert_int_equal(heard.unavailable, how != ANSWERS);
+		(void)close(c);
+		secure_free(&tls);
+		UNTIL(&st, caps_total(st.h->caps) == 0);
+		end(&st);
+	}
 }
 
 /* A room dies: its conversations end cleanly, new clients wait for its successor. */

@@ -38,6 +38,7 @@ struct lobby_session {
 	size_t peer_ip_n;
 	bool tls;
 	bool quiet;		/* after STARTTLS: no second greeting */
+	bool refused;		/* the login under the kept tag was right, but its mailbox cannot be had */
 	const struct lobby_ops *ops;
 	void *ctx;
 	/* its own */

@@ -134,31 +134,36 @@ static const struct pool_ops conv_ops = { .run = run, .end = end };
 
 /* ---- the loop's thread ---- */
 
-static void
-on_converse(void *ctx, struct door_lobby_converse *m)
+/* A conversation with fd, which becomes its own; NULL where this room does not take it. */
+static struct lobby_conv *
+conv_new(struct lobby_link *link, uint64_t session, enum door_lobby_protocol protocol, int *fd)
 {
-	struct lobby_link *link = ctx;
 	struct lobby_room *r = link->room;
 	struct arena *a;
 	struct lobby_conv *c;
 
-	if (m->protocol != DOOR_LOBBY_PROTOCOL_IMAP || r->stopping) {
-		struct door_lobby_closed no = { .session = m->session };
+	if (protocol != DOOR_LOBBY_PROTOCOL_IMAP || r->stopping) {
+		struct door_lobby_closed no = { .session = session };
 
 		(void)door_lobby_closed_send(link->ch, &no);
-		return;
+		return NULL;
 	}
 	a = arena_new("conversation", LIMIT_ARENA_SESSION);
 	c = ARENA_NEW(a, struct lobby_conv);
 	PN_ASSERT(c != NULL);
 	*c = (struct lobby_conv){ .room = r, .link = link, .generation = link->generation,
 		.arena = a, .handed = -1 };
-	c->s = (struct lobby_session){ .id = m->session, .tls = m->tls != DOOR_LOBBY_TLS_NONE,
-		.quiet = m->tls != DOOR_LOBBY_TLS_NONE && slice_eq(m->listener, S("imap")),
-		.peer_ip_n = m->peer_ip.n, .ops = &ops, .ctx = r };
-	memcpy(c->s.peer_ip, m->peer_ip.p, m->peer_ip.n);
-	c->pc.fd = fd_take(&m->fd);
+	c->s = (struct lobby_session){ .id = session, .ops = &ops, .ctx = r };
+	c->pc.fd = fd_take(fd);
 	stream_init_fd(&c->s.io, c->pc.fd);
+	return c;
+}
+
+static void
+conv_start(struct lobby_conv *c)
+{
+	struct lobby_room *r = c->room;
+
 	lobby_begin(&c->s, clock_mono_ms());
 	(void)pthread_mutex_lock(&r->lock);
 	c->next = r->first;
@@ -167,6 +172,32 @@ on_converse(void *ctx, struct door_lobby_converse *m)
 	r->first = c;
 	(void)pthread_mutex_unlock(&r->lock);
 	pool_add(r->pool, &c->pc);
+}
+
+static void
+on_converse(void *ctx, struct door_lobby_converse *m)
+{
+	struct lobby_conv *c = conv_new(ctx, m->session, m->protocol, &m->fd);
+
+	if (c == NULL)
+		return;
+	c->s.tls = m->tls != DOOR_LOBBY_TLS_NONE;
+	c->s.quiet = c->s.tls && slice_eq(m->listener, S("imap"));
+	c->s.peer_ip_n = m->peer_ip.n;
+	memcpy(c->s.peer_ip, m->peer_ip.p, m->peer_ip.n);
+	conv_start(c);
+}
+
+static void
+on_unavailable(void *ctx, struct door_lobby_unavailable *m)
+{
+	struct lobby_conv *c = conv_new(ctx, m->session, m->protocol, &m->fd);
+
+	if (c == NULL)
+		return;
+	c->s.refused = true;
+	lobby_keep_tag(&c->s, m->tag);
+	conv_start(c);
 }
 
 /* Ends the conversations of a link, or the one with this session. */
@@ -191,7 +222,8 @@ on_gone(void *ctx, struct door_lobby_gone *m)
 	dismiss(link->room, link, m->session, false);
 }
 
-static const struct door_lobby_server handlers = { .converse = on_converse, .gone = on_gone };
+static const struct door_lobby_server handlers = { .converse = on_converse, .gone = on_gone,
+	.unavailable = on_unavailable };
 
 static void
 link_drop(struct lobby_link *link)

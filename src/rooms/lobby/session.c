@@ -252,7 +252,11 @@ lobby_turn(struct lobby_session *s, bool expired)
 	enum lobby_step next = STEP_ON;
 	bool idle = false;
 
-	if (expired) {
+	if (s->refused) {
+		lobby_say(s, lobby_tag(s), "NO [UNAVAILABLE] Your mail cannot be reached at the moment.");
+		lobby_say(s, S(""), "BYE Try again later.");
+		next = STEP_CLOSE;
+	} else if (expired) {
 		lobby_say(s, S(""), "BYE Took too long.");
 		next = STEP_CLOSE;
 	} else if (!s->greeted) {

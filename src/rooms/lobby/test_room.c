@@ -192,6 +192,26 @@ starttls_and_back(void **state)
 	(void)close(fd);
 }
 
+/* door comes back with a conversation whose mailbox cannot be had. */
+static void
+unavailable(void **state)
+{
+	struct heard h = { .fd = -1 };
+	struct door_lobby_unavailable m = { .session = 43, .tag = S("x7") };
+	char got[8];
+	int ends[2];
+
+	pair(ends, SOCK_STREAM);
+	m.fd = ends[0];
+	assert_int_equal(door_lobby_unavailable_send(house.door, &m), IPC_OK);
+	(void)close(ends[0]);
+	expect(ends[1], "x7 NO [UNAVAILABLE] Your mail cannot be reached at the moment.\r\n* BYE Try again later.\r\n");
+	assert_int_equal(door_lobby_client_serve(house.door, &door_side, &h), IPC_OK);
+	assert_true(h.closed == 1 && h.session == 43);
+	assert_int_equal(recv(ends[1], got, sizeof got, 0), 0);
+	(void)close(ends[1]);
+}
+
 /* Three hundred silent clients, then door says that one is gone, then the room stops in order. */
 static void
 many_and_stop(void **state)
@@ -224,6 +244,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(login_and_handoff),
 		cmocka_unit_test(starttls_and_back),
+		cmocka_unit_test(unavailable),
 		cmocka_unit_test(many_and_stop),
 	};
 
