@@ -311,7 +311,7 @@ tls_client_start(struct tls_client *c, struct stream *s, struct tls_link *link, 
 	*link = (struct tls_link){ .fd = s->end.fd, .reason = "" };
 	PN_ASSERT(link->fd >= 0 && stream_buffered(s) == 0 && s->out.n == 0);
 	link->conn = tls_conn_make(c->ctx, link->fd);
-	conn_set_trust(link->conn, want->trust);
+	conn_set_trust(link->conn, (int)want->trust);
 	ssl = conn_ssl(link->conn);
 	if (!prepare(ssl, link, want) || !shake(link, ssl, deadline)) {
 		tls_conn_free(&link->conn);
