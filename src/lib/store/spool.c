@@ -106,8 +106,7 @@ static const char *const text[] = {
 	[Q_BY_TEXT] = "SELECT id FROM message WHERE queue_id=? ORDER BY id DESC LIMIT 1",
 	[Q_CONTENT] = "SELECT content, size FROM message WHERE id=?",
 	[Q_CHUNKS] = "SELECT data FROM chunk WHERE message=? ORDER BY n",
-	[Q_COUNT_M] = "SELECT count(*), coalesce(sum(size),0), coalesce(min(received),0)"
-	    " FROM message",
+	[Q_COUNT_M] = "SELECT count(*), coalesce(sum(size),0), coalesce(min(received),0) FROM message",
 	[Q_COUNT_D] = "SELECT count(*), coalesce(sum(state & 1),0) FROM delivery",
 	[Q_FLOOR] = "SELECT id FROM delivery WHERE id>=? ORDER BY id LIMIT 1",
 	[Q_SPOOL] = "SELECT reserved, clock, wall FROM spool",
