@@ -427,6 +427,8 @@ cmd_domain_dns(struct cli *c)
 	struct ip ips[16];
 	struct records_input in = { .ips = ips, .soft_spf = true };
 	own(buf_t) report = { .max = 512 };
+	own(buf_t) dmarc = { .max = 512 };
+	own(buf_t) tls = { .max = 512 };
 	own(buf_t) zone = { .max = 65536 };
 	struct records out;
 	const char *text;
@@ -440,7 +442,11 @@ cmd_domain_dns(struct cli *c)
 	in.domain = slice_z(c->argv[0]);
 	in.host = slice_z(c->config.hostname);
 	buf_fmt(&report, "postmaster@%s", c->argv[0]);
-	in.dmarc_report = in.tls_report = in.security = buf_slice(&report);
+	buf_fmt(&dmarc, "dmarc-reports@%s", c->argv[0]);
+	buf_fmt(&tls, "tls-reports@%s", c->argv[0]);
+	in.security = buf_slice(&report);
+	in.dmarc_report = buf_slice(&dmarc);
+	in.tls_report = buf_slice(&tls);
 	in.policy = S("none");
 	in.imaps = port_of(&c->config, "imaps");
 	in.submissions = port_of(&c->config, "submissions");

@@ -49,6 +49,8 @@ int cli_answered(enum ipc_status st, unsigned result, struct slice text, const c
 int cli_fail(int status, const char *what, const char *detail);
 /* Takes "--name VALUE" or "--name" (value NULL) out of the arguments; false when it is not there. */
 bool cli_option(struct cli *c, const char *name, const char **value);
+/* "90", "15m", "2h", "7d" in microseconds; -1 when it is none. */
+int64_t cli_duration(const char *text);
 /* Exactly n arguments have to be left; false after saying so. */
 bool cli_args(struct cli *c, int n, const char *usage);
 
@@ -115,6 +117,16 @@ int cmd_dkim_revoke(struct cli *c);
 int cmd_policy_set(struct cli *c);
 int cmd_policy_delete(struct cli *c);
 int cmd_policy_list(struct cli *c);
+int cmd_dmarc_report(struct cli *c);
+int cmd_dmarc_list(struct cli *c);
+int cmd_dmarc_failures(struct cli *c);
+int cmd_dmarc_import(struct cli *c);
+int cmd_dmarc_ramp(struct cli *c);
+int cmd_tls_report(struct cli *c);
+int cmd_tls_list(struct cli *c);
+int cmd_clerk_run(struct cli *c);
+int cmd_clerk_owed(struct cli *c);
+int cmd_clerk_inbox(struct cli *c);
 int cmd_queue_list(struct cli *c);
 int cmd_queue_show(struct cli *c);
 int cmd_queue_hold(struct cli *c);

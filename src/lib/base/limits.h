@@ -66,6 +66,9 @@
 #define LIMIT_PASSWORD ((size_t)1024)
 #define LIMIT_LOGIN_NAME ((size_t)320)
 
+/* Accounts that are no people: recipients of mail that rooms take (numbers, beyond any user_range) */
+#define ACCOUNT_CLERK 0xfffffff0u /* reports about our domains */
+
 /* Between rooms */
 #define LIMIT_IPC ((size_t)65536)		/* one frame; more goes as a sealed memfd */
 #define LIMIT_IPC_FLIGHT ((size_t)1024)		/* requests under way on one channel (count) */

@@ -273,6 +273,23 @@ dns(cfg_t *sec, struct config_dns *d)
 }
 
 static bool
+reports(cfg_t *sec, struct config_reports *r)
+{
+	struct slice local, domain, from;
+
+	r->dmarc = cfg_getbool(sec, "dmarc") == cfg_true;
+	r->tls = cfg_getbool(sec, "tls") == cfg_true;
+	if (!text(sec, "from", r->from, sizeof r->from))
+		return false;
+	from = slice_z(r->from);
+	if (from.n > 0 && (!slice_cut(from, '@', &local, &domain) || local.n == 0 || !config_hostname_ok(domain))) {
+		cfg_error(sec, "reports: from is \"%s\"; it has to be an address of a domain of yours", r->from);
+		return false;
+	}
+	return true;
+}
+
+static bool
 check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 {
 	if (!text(cfg, "hostname", c->hostname, sizeof c->hostname) ||
@@ -289,7 +306,8 @@ check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 	for (unsigned i = 0; i < cfg_size(cfg, "listen"); i++)
 		if (!listener(cfg_getnsec(cfg, "listen", i), c))
 			return false;
-	if (!dns(cfg_getsec(cfg, "dns"), &c->dns) || !queue(cfg_getsec(cfg, "queue"), &c->queue) ||
+	if (!dns(cfg_getsec(cfg, "dns"), &c->dns) || !reports(cfg_getsec(cfg, "reports"), &c->reports) ||
+	    !queue(cfg_getsec(cfg, "queue"), &c->queue) ||
 	    !config_outbound_read(cfg_getsec(cfg, "outbound"), &c->outbound))
 		return false;
 	if (c->n_listeners == 0)
@@ -306,6 +324,8 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_STR("retry_most", "1h", CFGF_NONE), CFG_STR("lifetime", "5d", CFGF_NONE),
 		CFG_STR("bounce_lifetime", "1d", CFGF_NONE), CFG_STR("warn_after", "4h", CFGF_NONE),
 		CFG_INT("high_water", 20000, CFGF_NONE), CFG_INT("concurrency", 20, CFGF_NONE), CFG_END() };
+	static cfg_opt_t reports_opts[] = { CFG_BOOL("dmarc", cfg_true, CFGF_NONE), CFG_BOOL("tls", cfg_true, CFGF_NONE),
+		CFG_STR("from", "", CFGF_NONE), CFG_END() };
 	static cfg_opt_t dns_opts[] = { CFG_STR_LIST("servers", "{}", CFGF_NONE),
 		CFG_STR_LIST("trust_anchor", "{/usr/share/dns/root.key}", CFGF_NONE), CFG_INT("timeout", 5, CFGF_NONE),
 		CFG_END() };
@@ -323,7 +343,7 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_STR("sender_authentication", "enforce", CFGF_NONE),
 		CFG_STR_LIST("arc_trusted", "{}", CFGF_NONE),
 		CFG_SEC("listen", listen_opts, CFGF_MULTI | CFGF_TITLE), CFG_SEC("dns", dns_opts, CFGF_NONE),
-		CFG_SEC("queue", queue_opts, CFGF_NONE),
+		CFG_SEC("queue", queue_opts, CFGF_NONE), CFG_SEC("reports", reports_opts, CFGF_NONE),
 		CFG_SEC("outbound", config_outbound_opts, CFGF_NONE), CFG_END() };
 	static struct config c;
 	cfg_t *cfg = cfg_init(opts, CFGF_NONE);

@@ -59,6 +59,12 @@ struct config_outbound {
 	size_t n_routes;
 };
 
+/* reports { ... }: what we tell other domains about mail in their name and about TLS */
+struct config_reports {
+	bool dmarc, tls;
+	char from[321]; /* address; "": noreply-dmarc@ a domain of ours */
+};
+
 struct config {
 	char hostname[256];
 	char data_dir[256], run_dir[256], room_dir[256];
@@ -74,6 +80,7 @@ struct config {
 	size_t n_listeners;
 	struct config_dns dns;
 	struct config_outbound outbound;
+	struct config_reports reports;
 };
 
 /* Reads and checks the file. False with one line per error in *errors ("FILE:LINE: what"); *out is

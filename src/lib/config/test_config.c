@@ -96,6 +96,8 @@ bad_files_say_what_and_where(void **state)
 		    "lifetime is \"5 days\"" },
 		{ "hostname = mail.example.org\nqueue { retry_first = 10s warn_after = 1s }\nlisten smtp { port = 25 }\n",
 		    "warn_after is \"1s\"" },
+		{ "hostname = mail.example.org\nreports { from = \"nobody\" }\nlisten smtp { port = 25 }\n",
+		    "an address of a domain of yours" },
 		{ "hostname = mail.example.org\nmessage_size = 5\nlisten smtp { port = 25 }\n",
 		    "message_size is 5" },
 		{ "hostname = mail.example.org\nsender_authentication = yes\nlisten smtp { port = 25 }\n",

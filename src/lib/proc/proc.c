@@ -320,3 +320,11 @@ proc_idle(struct proc *p)
 
 	(void)warden_room_idle_send(p->warden, &m);
 }
+
+void
+proc_want(struct proc *p, const char *room)
+{
+	struct warden_room_want m = { .room = slice_z(room) };
+
+	(void)warden_room_want_send(p->warden, &m);
+}

@@ -62,3 +62,5 @@ int proc_serve(struct proc *p, struct loop *l, const struct proc_peers *peers, v
 void proc_suspect(struct proc *p, const struct ipc_channel *ch);
 /* Tells warden that this room has nothing to do any more. */
 void proc_idle(struct proc *p);
+/* Asks warden for a room that lives only while it has work; its channel comes as an introduction. */
+void proc_want(struct proc *p, const char *room);

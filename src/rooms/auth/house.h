@@ -51,7 +51,7 @@ struct auth_room {
 };
 
 /* AUTH_MX are strangers, AUTH_DROP local programs: neither is somebody who logged in. */
-enum auth_kind { AUTH_MX, AUTH_SUBMISSION, AUTH_DROP, AUTH_LOBBY, AUTH_SCAN, AUTH_CLI };
+enum auth_kind { AUTH_MX, AUTH_SUBMISSION, AUTH_DROP, AUTH_LOBBY, AUTH_SCAN, AUTH_CLI, AUTH_CLERK };
 
 struct auth_peer {
 	struct auth_peer *next;
@@ -113,6 +113,12 @@ bool auth_forward_sender(struct auth_room *r, struct slice sender, struct slice 
 bool auth_forward_is_back(struct auth_room *r, struct slice address);
 enum store_err auth_forward_back(struct auth_room *r, struct slice address, struct arena *a,
     struct resolved *out);
+
+/* clerk.c */
+enum ipc_status auth_clerk_serve(struct auth_peer *p);
+/* Is this one of the addresses at which reports arrive, and nobody else has it? e and *to are what
+ * accounts_resolve() said. */
+bool auth_for_clerk(struct slice address, enum store_err e, const struct resolved *to);
 
 /* admin.c: what the administrator changes */
 enum ipc_status auth_cli_serve(struct auth_peer *p);

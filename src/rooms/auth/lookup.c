@@ -86,6 +86,13 @@ on_rcpt(void *ctx, struct ipc_call *call, struct smtp_auth_rcpt *m)
 		e = accounts_resolve(r->accounts, m->address, a, to);
 	else if (m->sender.n == 0) /* nothing but a bounce comes back */
 		e = auth_forward_back(r, m->address, a, to);
+	if (!back && auth_for_clerk(m->address, e, to)) {
+		target[0] = (struct smtp_auth_target){ .account = ACCOUNT_CLERK, .address = m->address };
+		out.status = SMTP_AUTH_RCPT_STATUS_OK;
+		out.n_targets = 1;
+		(void)smtp_auth_rcpt_answer(call, &out);
+		return;
+	}
 	out.status = permitted(p, m, to, status_of(e, to), &out.text);
 	if (out.status == SMTP_AUTH_RCPT_STATUS_OK) {
 		out.n_targets = to->n;

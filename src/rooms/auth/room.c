@@ -55,6 +55,8 @@ serve_one(struct auth_peer *p)
 		return auth_lobby_serve(p);
 	case AUTH_SCAN:
 		return auth_scan_serve(p);
+	case AUTH_CLERK:
+		return auth_clerk_serve(p);
 	case AUTH_CLI:
 		break;
 	}
@@ -106,7 +108,8 @@ auth_introduce(void *room, const char *peer, const char *instance, int fd)
 		{ S_INIT("smtp"), S_INIT("submission"), AUTH_SUBMISSION, SMTP_AUTH_PHASE_SUBMISSION },
 		{ S_INIT("drop"), S_INIT(""), AUTH_DROP, SMTP_AUTH_PHASE_DROP },
 		{ S_INIT("lobby"), S_INIT(""), AUTH_LOBBY, 0 },
-		{ S_INIT("scan"), S_INIT(""), AUTH_SCAN, 0 }, { S_INIT("cli"), S_INIT(""), AUTH_CLI, 0 } };
+		{ S_INIT("scan"), S_INIT(""), AUTH_SCAN, 0 }, { S_INIT("cli"), S_INIT(""), AUTH_CLI, 0 },
+		{ S_INIT("clerk"), S_INIT(""), AUTH_CLERK, 0 } };
 	struct auth_room *r = room;
 	struct auth_peer *p = NULL;
 	unsigned phase = 0;

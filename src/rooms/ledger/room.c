@@ -189,8 +189,9 @@ ledger_introduce(void *room, const char *peer, const char *instance, int fd)
 		return;
 	}
 	p->room = r;
-	p->ch = ipc_channel_new(fd, peer, instance);
-	p->cli = slice_eq(slice_z(peer), S("cli"));
+	/* the clerk has two channels: one to tell, one to ask */
+	p->cli = slice_eq(slice_z(peer), S("cli")) || slice_eq(slice_z(instance), S("asks"));
+	p->ch = ipc_channel_new(fd, peer, p->cli ? "" : instance);
 	(void)snprintf(p->name, sizeof p->name, "%s%s%s", peer, *instance == 0 ? "" : "/", instance);
 	ipc_set_nonblocking(p->ch, true);
 	ipc_set_send_wait(p->ch, 0);

@@ -206,7 +206,8 @@ batch_introduce(struct queue *q, const char *peer, const char *instance, int fd)
 	c->submission = strcmp(instance, "submission") == 0;
 	c->ch = ipc_channel_new(fd, peer, instance);
 	ipc_set_nonblocking(c->ch, true);
-	ipc_set_phase(c->ch, strcmp(peer, "drop") == 0 ? SMTP_QUEUE_PHASE_DROP : c->submission ?
+	ipc_set_phase(c->ch, strcmp(peer, "drop") == 0 ? SMTP_QUEUE_PHASE_DROP :
+	    strcmp(peer, "clerk") == 0 ? SMTP_QUEUE_PHASE_CLERK : c->submission ?
 	    SMTP_QUEUE_PHASE_SUBMISSION : SMTP_QUEUE_PHASE_MX);
 	c->watch = loop_watch(q->loop, fd, LOOP_READ, from_client, c);
 }

@@ -26,7 +26,7 @@ introduce(void *ctx, const char *peer, const char *instance, int fd)
 {
 	struct queue *q = ctx;
 
-	if (strcmp(peer, "smtp") == 0 || strcmp(peer, "drop") == 0)
+	if (strcmp(peer, "smtp") == 0 || strcmp(peer, "drop") == 0 || strcmp(peer, "clerk") == 0)
 		batch_introduce(q, peer, instance, fd);
 	else if (strcmp(peer, "warden") == 0)
 		deliver_warden(q, fd);

@@ -230,6 +230,10 @@ room_boot(struct warden *w, struct room *r)
 		tell_queue(r, &c->queue);
 	} else if (slice_eq(kind, S("send"))) {
 		tell_outbound(r, c);
+	} else if (slice_eq(kind, S("clerk"))) {
+		tell(r, "reports_from", slice_z(c->reports.from));
+		tell_number(r, "reports_dmarc", c->reports.dmarc);
+		tell_number(r, "reports_tls", c->reports.tls);
 	} else if (slice_eq(kind, S("auth"))) {
 		tell_number(r, "user_range", c->user_range);
 	}

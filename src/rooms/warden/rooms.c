@@ -26,6 +26,8 @@ static const struct room_kind KINDS[] = {
 	{ "smtp", "mx", 5, NULL, "" },
 	{ "smtp", "submission", 6, NULL, "" },
 	{ "lobby", "", 7, NULL, "" },
+	{ "clerk", "", 13, "clerk", "" },
+	{ "reader", "", 17, NULL, "" },
 	{ "door", "", 8, NULL, "listeners" },
 };
 
@@ -76,13 +78,27 @@ leave_terminal(struct warden *w)
 		(void)dup2(fd == 2 && log >= 0 ? log : w->empty_dir, fd);
 }
 
+/* Lives only while it has work, and is started when somebody wants it. */
+static bool
+on_demand(const struct room *r)
+{
+	return slice_eq(slice_z(r->kind->name), S("reader"));
+}
+
+/* In drill builds it is always there, so that it can be drilled. */
+static bool
+absent(const struct room *r)
+{
+	return on_demand(r) && !DRILL_BUILD;
+}
+
 static void
 all_ready(struct warden *w)
 {
 	if (w->ready_pipe < 0)
 		return;
 	for (struct room *r = w->rooms; r != NULL; r = r->next)
-		if (r->state != ROOM_READY)
+		if (r->state != ROOM_READY && !absent(r))
 			return;
 	(void)!write(w->ready_pipe, "ready\n", 6);
 	fd_t_drop(&w->ready_pipe);
@@ -147,8 +163,23 @@ on_idle(void *ctx, struct warden_room_idle *m)
 	struct room *r = ctx;
 
 	(void)m;
-	if (r->account != 0)
+	if (r->account != 0 || absent(r))
 		room_stop(r->w, r);
+}
+
+/* Only the clerk has such a room. One that is about to end comes again when it has ended. */
+static void
+on_want(void *ctx, struct warden_room_want *m)
+{
+	struct room *r = ctx, *wanted = room_find(r->w, m->room, S(""));
+
+	if (wanted == NULL || !on_demand(wanted) || !slice_eq(slice_z(r->kind->name), S("clerk")) ||
+	    r->w->stopping)
+		return;
+	if (wanted->state == ROOM_DOWN)
+		room_start(r->w, wanted);
+	else
+		wanted->wanted = true;
 }
 
 static void
@@ -168,6 +199,7 @@ static const struct warden_room_client told = { .ready = on_ready,
 	.alarm = on_alarm,
 	.suspect = on_suspect,
 	.idle = on_idle,
+	.want = on_want,
 	.drilled = DRILL_BUILD ? on_drilled : NULL };
 
 static void
@@ -226,13 +258,14 @@ void
 room_start(struct warden *w, struct room *r)
 {
 	r->state = ROOM_STARTING;
+	r->wanted = false;
 	r->started_us = clock_wall_us();
 	r->started_ms = clock_mono_ms();
 	r->alarm[0] = '\0';
 	if (!room_spawn(w, r)) {
 		event_of(EVENT_ROOM_SAID, r, "text", slice_z(strerror(errno)));
 		r->state = ROOM_DOWN;
-		if (r->account == 0)
+		if (r->account == 0 && !absent(r))
 			(void)loop_after(w->loop, 1000, restart_later, r);
 		return;
 	}
@@ -259,7 +292,8 @@ rooms_start(struct warden *w)
 		last = &r->next;
 	}
 	for (struct room *r = w->rooms; r != NULL; r = r->next)
-		room_start(w, r);
+		if (!absent(r))
+			room_start(w, r);
 }
 
 static void
@@ -319,7 +353,7 @@ room_died(struct warden *w, struct room *r, int status)
 	mailboxes_forgotten_by(w, r->kind->name);
 	if (r->account != 0 && !DRILL_BUILD) { /* a drill has more attempts for it */
 		mailbox_gone(w, r);
-	} else if (!w->stopping) {
+	} else if (!w->stopping && (!absent(r) || r->wanted)) {
 		r->restarts++;
 		(void)loop_after(w->loop, back_off(r, WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL),
 		    restart_later, r);

@@ -40,7 +40,7 @@ struct room {
 	int64_t started_us;
 	uint64_t started_ms;
 	unsigned restarts, short_lives, landlock;
-	bool root_dropped;
+	bool root_dropped, wanted;
 	bool door_knows, queue_knows;	    /* mailbox rooms: channels that were handed out */
 	char alarm[128];		    /* the last alarm of this life */
 	struct ipc_call drill;		    /* drill builds: who waits for the outcome */

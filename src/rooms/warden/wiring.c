@@ -30,6 +30,11 @@ static const struct {
 	{ "send", "", "dns", "" },
 	{ "fetch", "", "dns", "" },
 	{ "clerk", "", "dns", "" },
+	{ "clerk", "", "auth", "" },
+	{ "clerk", "", "scan", "" },
+	{ "clerk", "", "queue", "" },
+	{ "clerk", "", "keys", "" },
+	{ "clerk", "", "reader", "" },
 };
 
 bool
@@ -74,6 +79,21 @@ connect_ledger(struct warden *w, struct room *r)
 	}
 }
 
+/* The clerk reads the log, on a channel beside the one on which every room writes it. */
+static void
+connect_log(struct warden *w)
+{
+	struct room *clerk = room_find(w, S("clerk"), S("")), *ledger = room_find(w, S("ledger"), S(""));
+	int ends[2];
+
+	if (!room_alive(clerk) || !room_alive(ledger) || !wiring_pair(ends))
+		return;
+	room_introduce(clerk, "log", "", ends[0]);
+	room_introduce(ledger, "clerk", "asks", ends[1]);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+}
+
 void
 wiring_connect(struct warden *w, struct room *r)
 {
@@ -89,6 +109,8 @@ wiring_connect(struct warden *w, struct room *r)
 		if ((slice_eq(name, cn) && slice_eq(instance, ci)) || (slice_eq(name, sn) && slice_eq(instance, si)))
 			join(room_find(w, cn, ci), room_find(w, sn, si));
 	}
+	if (slice_eq(name, S("clerk")) || slice_eq(name, S("ledger")))
+		connect_log(w);
 	if (slice_eq(name, S("auth")))
 		mailboxes_serve_auth(w, r);
 	else if (slice_eq(name, S("queue")))
