@@ -10,6 +10,7 @@
 #include "lib/base/own.h"
 #include "lib/config/config.h"
 #include "lib/ipc/ipc.h"
+#include "lib/resolve/resolve.h"
 
 #define CONFIG_DEFAULT "/etc/postern/postern.conf"
 #define ANSWER_MS 30000u /* a busy server answers within this, or the command says so */
@@ -56,6 +57,8 @@ bool cli_args(struct cli *c, int n, const char *usage);
 
 /* "90", "15m", "2h", "7d" in microseconds; -1 when it is none. */
 int64_t cli_duration(const char *text);
+/* The server's own resolver; exits when it cannot be reached. */
+struct resolver cli_resolver(struct cli *c);
 
 /* ---- tables: aligned columns for people, an array of objects for programs ---------------------- */
 
@@ -109,6 +112,7 @@ int cmd_domain_list(struct cli *c);
 int cmd_domain_delete(struct cli *c);
 int cmd_domain_dns(struct cli *c);
 int cmd_dns_query(struct cli *c);
+int cmd_tls_policy(struct cli *c);
 int cmd_dkim_list(struct cli *c);
 int cmd_dkim_show(struct cli *c);
 int cmd_dkim_rotate(struct cli *c);

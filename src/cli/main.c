@@ -77,6 +77,7 @@ const struct command commands[] = {
 	{ "clerk", "run", "dmarc|tls [--day DAY]", "send now what we owe others for a day", "--day", cmd_clerk_run },
 	{ "clerk", "owed", "", "reports that we owe, and what became of them", "", cmd_clerk_owed },
 	{ "clerk", "inbox", "", "report mail that is not read yet, or is none", "", cmd_clerk_inbox },
+	{ "tls", "policy", "DOMAIN", "what a destination demands of TLS: DANE, MTA-STS", "", cmd_tls_policy },
 	{ "queue", "list", "[FILTER]...", "messages that are on their way", QUEUE_FILTERS, cmd_queue_list },
 	{ "queue", "show", "ID", "one message and its recipients", "", cmd_queue_show },
 	{ "queue", "hold", "ID | FILTER... [--yes]", "keep them until they are released", QUEUE_FILTERS, cmd_queue_hold },

@@ -29,6 +29,13 @@ struct ip ip_unmap(struct ip ip);
  * more compares all. */
 bool ip_in(const struct ip *ip, const struct ip *net, unsigned bits);
 
+/* NULL for an address of the public Internet, else what is special about it (RFC 6890 and IANA's registries):
+ * "loopback", "private", "link-local", ... A literal. An IPv4-mapped address is judged as its IPv4 address. */
+const char *ip_special(const struct ip *ip);
+
+/* "10.0.0.0/8", "fd00::/8" or a single address. False, with *net and *bits untouched, on anything else. */
+bool ip_net_parse(struct slice text, struct ip *net, unsigned *bits);
+
 /* Appends the name that has the PTR records of an address, without a final dot: d.c.b.a.in-addr.arpa
  * (RFC 1035 3.5), or the nibbles under ip6.arpa (RFC 3596 2.5). Returns !b->bad. */
 bool ip_reverse(struct buf *b, const struct ip *ip);

@@ -78,11 +78,64 @@ reverse(void **state)
 					      "8.b.d.0.1.0.0.2.ip6.arpa")));
 }
 
+/* W-015 and O-006: what must never be connected to on a stranger's word. */
+static void
+special(void **state)
+{
+	static const struct {
+		const char *text, *word;
+	} table[] = {
+		{ "0.0.0.0", "this network" }, { "10.1.2.3", "private" }, { "100.64.0.1", "carrier NAT" },
+		{ "100.128.0.1", NULL }, { "127.0.0.1", "loopback" }, { "127.255.255.254", "loopback" },
+		{ "169.254.169.254", "link-local" }, { "172.15.0.1", NULL }, { "172.16.0.1", "private" },
+		{ "172.31.255.255", "private" }, { "172.32.0.0", NULL }, { "192.0.0.8", "protocol assignments" },
+		{ "192.0.2.1", "documentation" }, { "192.168.1.1", "private" }, { "198.18.0.1", "benchmarking" },
+		{ "198.19.255.255", "benchmarking" }, { "198.20.0.1", NULL }, { "203.0.113.9", "documentation" },
+		{ "224.0.0.1", "multicast" }, { "255.255.255.255", "reserved" }, { "8.8.8.8", NULL },
+		{ "::", "not global unicast" }, { "::1", "not global unicast" }, { "::ffff:127.0.0.1", "loopback" },
+		{ "::ffff:8.8.8.8", NULL }, { "::127.0.0.1", "not global unicast" }, { "64:ff9b::7f00:1", "not global unicast" },
+		{ "fe80::1", "not global unicast" }, { "fc00::1", "not global unicast" }, { "fd12::1", "not global unicast" },
+		{ "ff02::1", "not global unicast" }, { "2001:db8::1", "documentation" }, { "2002:7f00:1::1", "6to4" },
+		{ "2001::1", "protocol assignments" }, { "2001:200::1", NULL }, { "2606:4700::1", NULL },
+		{ "3fff::1", "documentation" },
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		struct ip ip;
+		const char *got;
+
+		assert_true(ip_parse(slice_z(table[i].text), &ip));
+		got = ip_special(&ip);
+		if (!slice_eq(slice_z(got), slice_z(table[i].word)))
+			fail_msg("%s: %s", table[i].text, got == NULL ? "public" : got);
+	}
+}
+
+static void
+nets(void **state)
+{
+	static const struct {
+		const char *text;
+		bool ok;
+		unsigned bits;
+	} table[] = { { "10.0.0.0/8", true, 8 }, { "fd00::/8", true, 8 }, { "127.0.0.1", true, 32 }, { "::1", true, 128 },
+		{ "10.0.0.0/33", false, 0 }, { "10.0.0.0/", false, 0 }, { "10.0.0/8", false, 0 }, { "::/129", false, 0 },
+		{ "", false, 0 }, { "/8", false, 0 } };
+
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		struct ip ip;
+		unsigned bits = 0;
+
+		assert_int_equal(ip_net_parse(slice_z(table[i].text), &ip, &bits), table[i].ok);
+		assert_int_equal(bits, table[i].bits);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(table), cmocka_unit_test(networks),
-		cmocka_unit_test(reverse) };
+		cmocka_unit_test(reverse), cmocka_unit_test(special), cmocka_unit_test(nets) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -290,6 +290,35 @@ reports(cfg_t *sec, struct config_reports *r)
 }
 
 static bool
+fetch(cfg_t *sec, struct config *c)
+{
+	uint64_t port, seconds;
+	size_t n = 0;
+
+	if (!text(sec, "roots", c->fetch_roots, sizeof c->fetch_roots) || !number(sec, "port", 1, 65535, &port) ||
+	    !number(sec, "timeout", 1, 3600, &seconds))
+		return false;
+	c->fetch_timeout = (uint32_t)seconds;
+	c->fetch_port = (uint16_t)port;
+	for (unsigned i = 0; i < cfg_size(sec, "allow"); i++) {
+		const char *net = cfg_getnstr(sec, "allow", i);
+		struct ip ip;
+		unsigned bits;
+
+		if (!ip_net_parse(slice_z(net), &ip, &bits)) {
+			cfg_error(sec, "fetch: \"%s\" is no network (ADDRESS/BITS)", net);
+			return false;
+		}
+		if (i >= CONFIG_FETCH_ALLOW || strlen(net) + 2 > sizeof c->fetch_allow - n) {
+			cfg_error(sec, "fetch: allow has more than %d networks", CONFIG_FETCH_ALLOW);
+			return false;
+		}
+		n += (size_t)snprintf(&c->fetch_allow[n], sizeof c->fetch_allow - n, "%s%s", n > 0 ? " " : "", net);
+	}
+	return true;
+}
+
+static bool
 check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 {
 	if (!text(cfg, "hostname", c->hostname, sizeof c->hostname) ||
@@ -308,7 +337,7 @@ check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 			return false;
 	if (!dns(cfg_getsec(cfg, "dns"), &c->dns) || !reports(cfg_getsec(cfg, "reports"), &c->reports) ||
 	    !queue(cfg_getsec(cfg, "queue"), &c->queue) ||
-	    !config_outbound_read(cfg_getsec(cfg, "outbound"), &c->outbound))
+	    !config_outbound_read(cfg_getsec(cfg, "outbound"), &c->outbound) || !fetch(cfg_getsec(cfg, "fetch"), c))
 		return false;
 	if (c->n_listeners == 0)
 		return complain(errors, path, "there is no listener; add one", "listen smtp { ... }");
@@ -329,6 +358,9 @@ config_read(const char *path, struct config *out, struct buf *errors)
 	static cfg_opt_t dns_opts[] = { CFG_STR_LIST("servers", "{}", CFGF_NONE),
 		CFG_STR_LIST("trust_anchor", "{/usr/share/dns/root.key}", CFGF_NONE), CFG_INT("timeout", 5, CFGF_NONE),
 		CFG_END() };
+	static cfg_opt_t fetch_opts[] = { CFG_STR("roots", "/etc/ssl/certs/ca-certificates.crt", CFGF_NONE),
+		CFG_STR_LIST("allow", "{}", CFGF_NONE), CFG_INT("port", 443, CFGF_NONE),
+		CFG_INT("timeout", 600, CFGF_NONE), CFG_END() };
 	static cfg_opt_t opts[] = { CFG_STR("hostname", "", CFGF_NONE),
 		CFG_STR("data_dir", "/var/lib/postern", CFGF_NONE),
 		CFG_STR("run_dir", "/run/postern", CFGF_NONE),
@@ -344,7 +376,8 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_STR_LIST("arc_trusted", "{}", CFGF_NONE),
 		CFG_SEC("listen", listen_opts, CFGF_MULTI | CFGF_TITLE), CFG_SEC("dns", dns_opts, CFGF_NONE),
 		CFG_SEC("queue", queue_opts, CFGF_NONE), CFG_SEC("reports", reports_opts, CFGF_NONE),
-		CFG_SEC("outbound", config_outbound_opts, CFGF_NONE), CFG_END() };
+		CFG_SEC("outbound", config_outbound_opts, CFGF_NONE),
+		CFG_SEC("fetch", fetch_opts, CFGF_NONE), CFG_END() };
 	static struct config c;
 	cfg_t *cfg = cfg_init(opts, CFGF_NONE);
 	bool ok = false;

@@ -23,6 +23,7 @@ enum config_sender { CONFIG_SENDER_OFF, CONFIG_SENDER_MARK, CONFIG_SENDER_ENFORC
 
 #define CONFIG_DNS_SERVERS 8
 #define CONFIG_DNS_ANCHORS 8
+#define CONFIG_FETCH_ALLOW 16
 
 /* How names are resolved. */
 struct config_dns {
@@ -81,6 +82,9 @@ struct config {
 	struct config_dns dns;
 	struct config_outbound outbound;
 	struct config_reports reports;
+	char fetch_roots[256], fetch_allow[1024]; /* networks with a space between */
+	uint16_t fetch_port;
+	uint32_t fetch_timeout; /* seconds for one exchange */
 };
 
 /* Reads and checks the file. False with one line per error in *errors ("FILE:LINE: what"); *out is

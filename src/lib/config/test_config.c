@@ -88,6 +88,7 @@ bad_files_say_what_and_where(void **state)
 		{ "hostname = mail.example.org\ndns { servers = {resolver.example} }\nlisten smtp { port = 25 }\n",
 		    "no ADDRESS or ADDRESS@PORT" },
 		{ "hostname = mail.example.org\ndns { timeout = 0 }\nlisten smtp { port = 25 }\n", "between 1 and 30" },
+		{ "hostname = mail.example.org\nfetch { allow = {example.org} }\nlisten smtp { port = 25 }\n", "is no network" },
 		{ "hostname = mail.example.org\nlisten gopher { port = 70 }\n", "no such listener" },
 		{ "hostname = mail.example.org\nlisten smtp { port = 25 addresses = {here} }\n",
 		    "no IP address" },

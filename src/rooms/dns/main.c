@@ -21,6 +21,7 @@ static const struct sandbox_call own_calls[] = {
 	SANDBOX_CALL(connect, "the kernel drops what comes from elsewhere; TCP for long answers"),
 	SANDBOX_CALL(setsockopt, "no fragments, address reuse"),
 	SANDBOX_CALL(getsockopt, "did the connection come about"),
+	SANDBOX_CALL(writev, "a question over TCP: its length, and itself"),
 	{ 0 },
 };
 

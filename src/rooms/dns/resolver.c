@@ -212,7 +212,7 @@ dns_convert(struct slice wire, uint16_t type, int rcode, struct slice packet, in
 
 	*out = (struct dns_answer){ .status = sec == SEC_BOGUS ? RESOLVE_BOGUS : RESOLVE_SERVFAIL, .why = "" };
 	/* rcode tells of errors on the way here; what the zone says stands in the packet */
-	if (sec == SEC_BOGUS || rcode != 0 || !dnsmsg_answer_parse(packet, wire, type, a, &m) || m.truncated ||
+	if (sec == SEC_BOGUS || rcode != 0 || !dnsmsg_answer_parse(packet, wire, type, a, &m) || m.truncated || m.referral ||
 	    (m.rcode != 0 && m.rcode != RCODE_NXDOMAIN) || !name_from_wire(m.owner, a, &owner))
 		return;
 	*out = (struct dns_answer){ .status = m.rcode == RCODE_NXDOMAIN ? RESOLVE_NXDOMAIN :

@@ -234,6 +234,11 @@ room_boot(struct warden *w, struct room *r)
 		tell(r, "reports_from", slice_z(c->reports.from));
 		tell_number(r, "reports_dmarc", c->reports.dmarc);
 		tell_number(r, "reports_tls", c->reports.tls);
+	} else if (slice_eq(kind, S("fetch"))) {
+		tell_number(r, "fetch_port", c->fetch_port);
+		tell_number(r, "fetch_timeout", c->fetch_timeout * 1000u);
+		tell(r, "fetch_allow", slice_z(c->fetch_allow));
+		hand_file(r, "roots", c->fetch_roots);
 	} else if (slice_eq(kind, S("auth"))) {
 		tell_number(r, "user_range", c->user_range);
 	}

@@ -139,7 +139,7 @@ on_attach(void *ctx, struct ipc_call *call, struct cli_warden_attach *m)
 	struct control *c = ctx;
 	struct cli_warden_attach_answer a = { .status = CLI_WARDEN_RESULT_OK };
 	bool answers = slice_eq(m->room, S("auth")) || slice_eq(m->room, S("queue")) ||
-	    slice_eq(m->room, S("ledger")) || slice_eq(m->room, S("dns")) ||
+	    slice_eq(m->room, S("ledger")) || slice_eq(m->room, S("dns")) || slice_eq(m->room, S("fetch")) ||
 	    slice_eq(m->room, S("keys")) || slice_eq(m->room, S("clerk"));
 
 	c->attach = answers ? room_find(c->w, m->room, S("")) : NULL;

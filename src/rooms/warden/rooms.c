@@ -18,6 +18,7 @@
 static const struct room_kind KINDS[] = {
 	{ "ledger", "", 1, "ledger", "" },
 	{ "dns", "", 9, NULL, "anchor" },
+	{ "fetch", "", 12, NULL, "roots" },
 	{ "keys", "", 2, "keys", "key" },
 	{ "auth", "", 3, "auth", "" },
 	{ "queue", "", 4, "queue", "" },

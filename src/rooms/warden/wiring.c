@@ -35,6 +35,8 @@ static const struct {
 	{ "clerk", "", "queue", "" },
 	{ "clerk", "", "keys", "" },
 	{ "clerk", "", "reader", "" },
+	{ "send", "", "fetch", "" },
+	{ "clerk", "", "fetch", "" },
 };
 
 bool

@@ -170,7 +170,7 @@ struct reading {
 	struct slice *rdata;
 	size_t n;
 	uint32_t ttl;
-	bool ttl_known;
+	bool ttl_known, soa, ns;
 };
 
 /* One record of the answer section: the next link of the chain, one of the answers, or neither. */
@@ -245,13 +245,17 @@ dnsmsg_answer_parse(struct slice msg, struct slice name, uint16_t type, struct a
 	for (unsigned i = 0; i < answers; i++)
 		if (!take_record(&r.c, &rr) || !answer_record(&r, &rr, a))
 			return false;
-	for (unsigned i = 0; i < authorities && r.n == 0; i++)
+	for (unsigned i = 0; i < authorities && r.n == 0; i++) {
 		if (!take_record(&r.c, &rr) || !negative_ttl(&rr, a, &r.ttl, &r.ttl_known))
 			return false;
+		r.soa = r.soa || rr.type == T_SOA;
+		r.ns = r.ns || rr.type == T_NS;
+	}
 	if (!arena_copy(a, name_slice(&r.owner), &owner))
 		return false;
 	*out = (struct dnsmsg_answer){ .rcode = flags & 0xf,
 		.truncated = (flags & FLAG_TC) != 0,
+		.referral = r.ns && !r.soa,
 		.ttl = r.ttl,
 		.owner = owner,
 		.n = r.n,

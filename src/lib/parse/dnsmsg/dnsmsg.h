@@ -19,6 +19,7 @@
 struct dnsmsg_answer {
 	unsigned rcode;	    /* the four bits of the header */
 	bool truncated;	    /* TC */
+	bool referral;	    /* no records, but servers to ask instead (RFC 2308 2.2.1): no answer at all */
 	uint32_t ttl;	    /* seconds, the least along the chain; of a negative answer RFC 2308 5, else 0 */
 	struct slice owner; /* wire form: the question's name, or what its CNAMEs lead to */
 	size_t n;	    /* records */

@@ -51,6 +51,9 @@ static const struct {
 	    S_INIT(HEAD("\x83", "\x00", "\x01") Q("\x01") RR(AT_TEST, "\x06", "\x3c", "\x16",
 		"\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x1e")),
 	    1, true, 3, 0, 30, S_INIT("\x01\x61\x04test\x00"), S_INIT("") },
+	{ "D-003: servers to ask instead",
+	    S_INIT(HEAD("\x80", "\x00", "\x01") Q("\x01") RR(AT_TEST, "\x02", "\x3c", "\x02", AT_TEST)), 1, true, 0, 0, 0,
+	    S_INIT("\x01\x61\x04test\x00"), S_INIT("") },
 	{ "D-001: a CNAME to itself",
 	    S_INIT(HEAD("\x80", "\x01", "\x00") Q("\x01") RR(AT_A, "\x05", "\x05", "\x02", AT_A)), 1, true, 0, 0, 5,
 	    S_INIT("\x01\x61\x04test\x00"), S_INIT("") },
@@ -88,6 +91,7 @@ messages(void **state)
 		}
 		assert_int_equal(got.rcode, table[i].rcode);
 		assert_int_equal(got.n, table[i].n);
+		assert_int_equal(got.referral, slice_starts(slice_z(table[i].what), S("D-003")));
 		assert_int_equal(got.ttl, table[i].ttl);
 		assert_true(slice_eq(got.owner, table[i].owner));
 		if (got.n > 0)
