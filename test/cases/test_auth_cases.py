@@ -147,7 +147,10 @@ def world(target):
                f'arc_trusted = {{relay.example}}\ndns {{ servers = {{"127.0.0.1@{zone.port}"}} trust_anchor = {{}} timeout = 2 }}'}
         subprocess.run([TOP + "/test/tools/instance", directory, str(base)], check=True, env=env)
         try:
-            yield World(directory, zone, base)
+            w = World(directory, zone, base)
+            yield w
+            status = w.server.status()
+            assert status["deaths"] == 0 and status["alarms"] == 0, w.server.cli("log", "--last", "50").stdout
         finally:
             subprocess.run([directory + "/.root/usr/bin/postern", "--config", directory + "/postern.conf", "stop"])
             shutil.rmtree(directory, ignore_errors=True)

@@ -19,6 +19,7 @@ static const struct sandbox_call own_calls[] = {
 	SANDBOX_CALL_IF(socket, SANDBOX_CLEAR, 0, INTERNET, "questions to name servers, a new socket each"),
 	SANDBOX_CALL(bind, "a random port for each question; without listen() it serves nobody"),
 	SANDBOX_CALL(connect, "the kernel drops what comes from elsewhere; TCP for long answers"),
+	SANDBOX_CALL(writev, "a question over TCP: its length, then itself"),
 	SANDBOX_CALL(setsockopt, "no fragments, address reuse"),
 	SANDBOX_CALL(getsockopt, "did the connection come about"),
 	SANDBOX_CALL(writev, "a question over TCP: its length, and itself"),
