@@ -11,6 +11,7 @@
 #include "lib/clock/clock.h"
 #include "lib/events/events.h"
 #include "lib/make/date.h"
+#include "lib/make/dsn/words.h"
 
 static void
 print_json(const struct cli_ledger_event *e)
@@ -41,6 +42,15 @@ print_json(const struct cli_ledger_event *e)
 	(void)json_dumpf(o, stdout, JSON_COMPACT);
 	(void)printf("\n");
 	json_decref(o);
+}
+
+/* What a status code means, behind the event that has one. */
+static void
+add_words(struct buf *b, const struct cli_ledger_event *e)
+{
+	for (size_t i = 0; i < e->n_fields; i++)
+		if (slice_eq(e->fields[i].key, S("status")) && e->fields[i].value.n > 0)
+			(void)buf_fmt(b, "\n%14s%.*s", "", SFMT(dsn_words(e->fields[i].value, 0)));
 }
 
 /* "... smtp/mx 4kq9x2m7t1abc.1: smtp.accepted: from=<a@b>, size=100": in the spirit of Postfix. */
@@ -77,6 +87,8 @@ print_line(const struct cli_ledger_event *e, int64_t since_us)
 		buf_printable(&b, e->fields[i].value, 2048);
 		buf_add(&b, mail ? S(">") : S(""));
 	}
+	if (since_us != 0)
+		add_words(&b, e);
 	(void)printf("%.*s\n", SFMT(buf_slice(&b)));
 }
 

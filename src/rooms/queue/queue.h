@@ -32,8 +32,9 @@
 #define QUEUE_FLIGHT 128u	/* deliveries under way to one mailbox */
 #define QUEUE_ANSWER_MS 60000u	/* a mailbox that is silent so long is stuck */
 #define QUEUE_JOB 100u		/* recipients of one relay */
-#define QUEUE_JOBS 200u		/* relays under way */
-#define QUEUE_UNPROVEN 140u	/* of these to destinations that have not yet taken anything */
+#define QUEUE_JOBS 100u		/* relays under way: send has as many threads */
+#define QUEUE_UNPROVEN 70u	/* of these to destinations that have not yet taken anything */
+#define QUEUE_DOUBTFUL 20u	/* of these to destinations that could not be had the last time */
 #define QUEUE_RANKS 15u
 
 /* The message of one or more tasks. fd is -1 when it has to be read from the spool again. */
@@ -97,7 +98,7 @@ struct queue {
 	struct dest *dests[QUEUE_BUCKETS], *ready[QUEUE_RANKS], **ready_last[QUEUE_RANKS];
 	struct dest *blocked, **blocked_last; /* not proven, and enough of those are tried */
 	struct job *jobs[QUEUE_JOBS]; /* index + 1 is the call id */
-	unsigned n_jobs, n_unproven, picks;
+	unsigned n_jobs, n_unproven, n_doubtful, picks;
 	struct task *by_id[QUEUE_TASK_BUCKETS];
 	unsigned n_tasks, n_contents;
 	struct loop_timer *settle;

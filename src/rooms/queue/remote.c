@@ -40,7 +40,8 @@ struct job {
 	struct dest *d;
 	struct task *tasks[QUEUE_JOB];
 	unsigned n;
-	bool unproven, stale; /* stale: the destination was paused since */
+	bool unproven, doubtful;
+	bool stale; /* the destination was paused since */
 };
 
 /* ---- destinations ------------------------------------------------------------------------------- */
@@ -97,7 +98,7 @@ static bool
 may_send(const struct queue *q, const struct dest *d)
 {
 	return d->waiting.n > 0 && d->n_jobs < d->window && d->paused_ms == 0 &&
-	    (d->proven || q->n_unproven < QUEUE_UNPROVEN);
+	    (d->proven || (q->n_unproven < QUEUE_UNPROVEN && (d->failures == 0 || q->n_doubtful < QUEUE_DOUBTFUL)));
 }
 
 static void
@@ -127,7 +128,7 @@ take_ready(struct queue *q, unsigned rank)
 	return d;
 }
 
-/* Waits until one of the unproven ends; the proven pass by. */
+/* Waits until one of the unproven ends; the others pass by. */
 static void
 block(struct queue *q, struct dest *d)
 {
@@ -140,15 +141,15 @@ block(struct queue *q, struct dest *d)
 static void
 unblock(struct queue *q)
 {
-	struct dest *d = q->blocked;
+	struct dest *d = q->blocked, *next;
 
-	if (d == NULL || q->n_unproven >= QUEUE_UNPROVEN)
-		return;
-	q->blocked = d->next_ready;
-	if (q->blocked == NULL)
-		q->blocked_last = &q->blocked;
-	d->ready = false;
-	ready(q, d);
+	q->blocked = NULL;
+	q->blocked_last = &q->blocked;
+	for (; d != NULL; d = next) {
+		next = d->next_ready;
+		d->ready = false;
+		ready(q, d);
+	}
 }
 
 /* ---- learning ----------------------------------------------------------------------------------- */
@@ -249,10 +250,12 @@ job_end(struct queue *q, unsigned slot)
 	q->jobs[slot] = NULL;
 	q->n_jobs--;
 	q->n_unproven -= j->unproven;
+	q->n_doubtful -= j->doubtful;
 	j->d->n_jobs--;
 	j->d->used_ms = clock_mono_ms();
+	if (j->unproven)
+		unblock(q);
 	free(j);
-	unblock(q);
 }
 
 static void
@@ -374,7 +377,9 @@ relay(struct queue *q, struct dest *d)
 		return false; /* its buffer is full or it is gone: both come back to us */
 	}
 	j->unproven = !d->proven;
+	j->doubtful = d->failures > 0;
 	q->n_unproven += j->unproven;
+	q->n_doubtful += j->doubtful;
 	q->jobs[slot] = j;
 	q->n_jobs++;
 	d->n_jobs++;

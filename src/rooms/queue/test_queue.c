@@ -129,6 +129,36 @@ mailbox_gone(void **state)
 	settles(0);
 }
 
+/* What a mailbox refuses for good goes back to the sender, who is elsewhere, in one commit: a disk that
+ * has no space for the notification keeps the delivery. */
+static void
+refused_is_bounced(void **state)
+{
+	struct arrived a = { .say = QUEUE_MAILBOX_DELIVER_STATUS_REFUSED };
+	own(arena_p) ar = arena_new("t", 65536);
+	struct spool_delivery d;
+	uint64_t message;
+
+	offer(1, 0, 2, true);
+	assert_int_equal(hear(1).ok, 1);
+	testvfs_fail((struct testvfs_fault){ .op = TESTVFS_WRITE, .nth = 1, .code = SQLITE_FULL, .ever = true });
+	play(&a, 1, 100);
+	for (int i = 0; i < 10; i++)
+		loop_once(q->loop, 20);
+	assert_int_equal(spool_find(q->spool, a.id[0], ar, &d), STORE_OK); /* neither gone nor told */
+	assert_int_equal(counts().messages, 1);
+	testvfs_fail((struct testvfs_fault){ 0 });
+	for (int i = 0; i < 80 && spool_find(q->spool, a.id[0], ar, &d) == STORE_OK; i++)
+		loop_once(q->loop, 50);
+	assert_int_equal(spool_find(q->spool, a.id[0], ar, &d), STORE_NONE);
+	assert_int_equal(counts().messages, 1);
+	assert_int_equal(spool_open_deliveries(q->spool), 1);
+	message = a.id[0] >> SPOOL_RCPT_BITS;
+	for (unsigned i = 0; i < 9 && spool_find(q->spool, spool_delivery_id(message, 0), ar, &d) == STORE_NONE; i++)
+		message++; /* ids of commits that failed are not given again */
+	assert_true(d.sender.n == 0 && d.account == 0 && slice_eq(d.address, S("<a@example.org>")));
+}
+
 static void
 later_and_restart(void **state)
 {
@@ -158,7 +188,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_queue, close_queue)
-		T(delivers), T(refuses), T(full_disk), T(mailbox_gone), T(later_and_restart),
+		T(delivers), T(refuses), T(full_disk), T(mailbox_gone), T(refused_is_bounced), T(later_and_restart),
 	};
 
 	testvfs_register();

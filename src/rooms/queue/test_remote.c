@@ -282,7 +282,7 @@ bounces(void **state)
 	assert_string_equal(saw.address, "a@example.org");
 	assert_string_equal(saw.sender, "");
 	assert_true(in(saw.body, "Auto-Submitted: auto-replied\r\n") && in(saw.body, "Final-Recipient: rfc822; eve@remote.example"));
-	assert_true(in(saw.body, "There is no such user there.") && in(saw.body, "Diagnostic-Code: smtp; 550 no such user\r\n"));
+	assert_true(in(saw.body, "There is no such user there.") && in(saw.body, "Diagnostic-Code: smtp; 550 5.1.1 no such user\r\n"));
 	assert_true(in(saw.body, "Subject: q\r\n") && !in(saw.body, "\r\nbody\r\n"));
 	spool_holds(&w, 0);
 	rounds(&w, 50);

@@ -178,6 +178,17 @@ part(struct buf *b, struct slice boundary, const char *fields)
 	(void)buf_add(b, S("\r\n"));
 }
 
+/* The reply as it was, but for its code: "5.1.1 no such user". */
+static void
+said(struct buf *b, const struct dsn_rcpt *r)
+{
+	if (r->status.n > 0) {
+		(void)buf_printable(b, r->status, 16);
+		(void)buf_byte(b, ' ');
+	}
+	line(b, "", r->said);
+}
+
 static void
 people_rcpt(struct buf *b, const struct dsn *d, const struct dsn_rcpt *r)
 {
@@ -187,10 +198,11 @@ people_rcpt(struct buf *b, const struct dsn *d, const struct dsn_rcpt *r)
 	if (d->kind == DSN_DELIVERED || d->kind == DSN_RELAYED)
 		return;
 	line(b, "    ", dsn_words(r->status, r->code));
-	if (r->said.n > 0 && r->remote.n > 0) {
+	if (r->said.n > 0 && r->code != 0 && r->remote.n > 0) {
 		(void)buf_add(b, S("    The server "));
 		(void)buf_printable(b, r->remote, 255);
-		line(b, " said:\r\n    ", r->said);
+		(void)buf_fmt(b, " said:\r\n    %u ", r->code % 1000);
+		said(b, r);
 	} else if (r->said.n > 0) {
 		line(b, "    In detail: ", r->said);
 	}
@@ -230,7 +242,7 @@ machine_rcpt(struct buf *b, const struct dsn *d, const struct dsn_rcpt *r)
 		line(b, "Remote-MTA: dns; ", r->remote);
 	if (r->said.n > 0 && r->code != 0) {
 		(void)buf_fmt(b, "Diagnostic-Code: smtp; %u ", r->code % 1000);
-		line(b, "", r->said);
+		said(b, r);
 	} else if (r->said.n > 0) {
 		line(b, "Diagnostic-Code: X-Postern; ", r->said);
 	}
