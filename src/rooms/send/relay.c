@@ -13,27 +13,6 @@
 #include "rooms/send/wire.h"
 
 #define KEY ((size_t)512)
-#define ROOTS ((size_t)4194304)
-
-/* What goes on while one job is done. */
-struct trip {
-	struct job *j;
-	struct send_house *h;
-	const struct send_conf *conf;
-	struct mail mail;
-	const struct send_route *route; /* NULL: none */
-	struct send_relay *relay;	/* NULL: none */
-	const struct send_source *source;
-	uint16_t port;
-	struct slice key;
-	struct hosts hosts;
-	int64_t total;
-	unsigned addresses, talks;
-	bool reached, policy; /* somebody greeted us; a policy was not met */
-	/* the last thing that went wrong, for the recipients that nobody decided about */
-	unsigned code;
-	char enhanced[SMTP_ENHANCED_TEXT], text[LIMIT_SMTP_REPLY_TEXT + 1];
-};
 
 /* ---- which way ---------------------------------------------------------------------------------- */
 
@@ -135,52 +114,10 @@ within_cap(struct trip *t)
 	return ok;
 }
 
-/* The system's roots are read when somebody has to be verified by name first: most servers never need them. */
-static void
-load_roots(struct send_house *h)
-{
-	own(buf_t) pem = { .max = ROOTS };
-	own(fd_t) fd = -1;
-
-	(void)pthread_mutex_lock(&h->lock);
-	fd = fd_take(&h->roots_fd);
-	while (fd >= 0) {
-		uint8_t *p = buf_room(&pem, 65536);
-		ssize_t n = p == NULL ? 0 : read(fd, p, 65536);
-
-		if (n <= 0)
-			break;
-		buf_grown(&pem, (size_t)n);
-	}
-	if (pem.n > 0)
-		(void)tls_client_roots(h->tls, buf_slice(&pem));
-	(void)pthread_mutex_unlock(&h->lock);
-}
-
-/* What TLS has to be with this host. False: this host cannot be used for this message. */
-static bool
-policy_for(struct trip *t, const struct host *host, struct send_policy *out)
-{
-	*out = (struct send_policy){ .level = SEND_MAY };
-	if (t->relay != NULL) {
-		out->level = t->relay->tls == SEND_TLS_NONE ? SEND_PLAIN : SEND_NAME;
-		out->names[out->n_names++] = t->relay->host;
-	} else if (t->route == NULL && t->j->m.requiretls) {
-		/* RFC 8689 4.2.1: the name of the host has to be known for sure, and then proved by it */
-		if (!host->secure)
-			return false;
-		out->level = SEND_NAME;
-		out->names[out->n_names++] = host->name;
-	}
-	if (out->level == SEND_NAME)
-		load_roots(t->h);
-	return true;
-}
-
 /* ---- words and events --------------------------------------------------------------------------- */
 
-static void
-remember(struct trip *t, unsigned code, struct slice enhanced, struct slice text)
+void
+trip_remember(struct trip *t, unsigned code, struct slice enhanced, struct slice text)
 {
 	t->code = code;
 	(void)snprintf(t->enhanced, sizeof t->enhanced, "%.*s", SFMT(slice_head(enhanced, sizeof t->enhanced - 1)));
@@ -193,9 +130,9 @@ remember_talk(struct trip *t, const struct talk *talk, enum talk_end e)
 	char enhanced[SMTP_ENHANCED_TEXT];
 
 	if (e == TALK_POLICY || talk->reply.code == 0)
-		remember(t, 0, e == TALK_POLICY ? S("4.7.5") : S("4.4.2"), slice_z(talk->why));
+		trip_remember(t, 0, e == TALK_POLICY ? S("4.7.5") : S("4.4.2"), slice_z(talk->why));
 	else
-		remember(t, talk->reply.code, smtp_reply_enhanced(&talk->reply, enhanced), smtp_reply_text(&talk->reply));
+		trip_remember(t, talk->reply.code, smtp_reply_enhanced(&talk->reply, enhanced), smtp_reply_text(&talk->reply));
 }
 
 static void
@@ -232,27 +169,6 @@ tell_talk(struct trip *t, const struct line *l, const struct host *host, int64_t
 	    EN("ms", (int64_t)clock_mono_ms() - began));
 }
 
-/* One row for TLS-RPT (RFC 8460): what a session with a host of a domain came to. */
-static void
-tell_tls(struct trip *t, const struct line *l, const struct host *host, const struct send_policy *policy)
-{
-	own(buf_t) ip = { .max = LIMIT_IP_TEXT };
-	own(buf_t) local = { .max = LIMIT_IP_TEXT };
-	bool failed = l->t.tls_result != NULL;
-
-	if (t->route != NULL || t->relay != NULL || policy->level == SEND_PLAIN)
-		return;
-	(void)ip_put(&ip, &host->ip);
-	(void)ip_put(&local, &l->local);
-	EVENT(EVENT_SEND_TLS, t->j->m.session, t->j->m.queue_id, S(""), EF("policy_type", S("no-policy-found")),
-	    EF("policy_domain", t->j->m.destination), EF("mx_host", host->name), EF("receiving_ip", buf_slice(&ip)),
-	    EF("sending_ip", buf_slice(&local)), EF("result", failed ? slice_z(l->t.tls_result) : S("ok")),
-	    EF("reason", failed ? slice_z(l->t.tls_reason) : S("")));
-	if (l->t.injected)
-		EVENT(EVENT_SEND_INJECTION, t->j->m.session, t->j->m.queue_id, S(""), EF("host", host->name),
-		    EF("ip", buf_slice(&ip)));
-}
-
 /* ---- one host ----------------------------------------------------------------------------------- */
 
 /* The message over an open conversation; the connection is kept or closed. */
@@ -273,8 +189,9 @@ over(struct trip *t, struct line *l, const struct host *host)
 	return e;
 }
 
+/* A new connection. th: who hears of its TLS in reports; NULL: nobody, this is a second attempt. */
 static enum talk_end
-fresh(struct trip *t, const struct host *host, const struct send_policy *policy)
+fresh(struct trip *t, const struct host *host, const struct send_policy *policy, const struct tlspolicy_host *th)
 {
 	int64_t began = (int64_t)clock_mono_ms();
 	bool implicit = t->relay != NULL && t->relay->tls == SEND_TLS_IMPLICIT;
@@ -283,14 +200,15 @@ fresh(struct trip *t, const struct host *host, const struct send_policy *policy)
 	enum talk_end e;
 
 	if (l == NULL) {
-		remember(t, 0, S("4.4.1"), slice_z(why));
+		trip_remember(t, 0, S("4.4.1"), slice_z(why));
 		tell_talk(t, NULL, host, began, why);
 		return TALK_NEXT;
 	}
 	l->level = policy->level;
 	l->t.lmtp = t->route != NULL && t->route->lmtp;
 	e = talk_hello(&l->t, t->conf->helo, host->name, t->h->tls, policy, implicit);
-	tell_tls(t, l, host, policy);
+	if (th != NULL)
+		policy_tell(t, l, host, th);
 	if (e == TALK_OK && t->relay != NULL && t->relay->user.n > 0 && !talk_login(&l->t, t->relay->user, t->relay->password))
 		e = TALK_NEXT;
 	if (e == TALK_OK)
@@ -305,25 +223,32 @@ fresh(struct trip *t, const struct host *host, const struct send_policy *policy)
 	return e;
 }
 
-/* An idle connection first; a new one; one in plain text where TLS broke and nobody asked for it. */
+/* An idle connection first; a new one; one with less where TLS broke and nobody forbids it. */
 static enum talk_end
 visit(struct trip *t, const struct host *host)
 {
 	struct send_policy policy;
+	struct tlspolicy_host th;
 	struct line *l;
 	enum talk_end e;
 
-	if (!policy_for(t, host, &policy)) {
-		remember(t, 0, S("5.7.30"), S("the way to this host cannot be verified, which REQUIRETLS asks for"));
+	if (!policy_for(t, host, &policy, &th))
 		return TALK_POLICY;
-	}
-	l = policy.level <= SEND_MAY ? lines_take(t->h, t->key, S(""), &host->ip) : NULL;
+	l = policy.level <= SEND_MAY && !th.testing ? lines_take(t->h, t->key, S(""), &host->ip) : NULL;
 	if (l != NULL && ((e = over(t, l, host)) != TALK_NEXT || mail_done(&t->mail)))
 		return e;
-	e = fresh(t, host, &policy);
+	if (th.testing) { /* RFC 8461 5: as if it were enforced, told, and delivered all the same */
+		policy.level = SEND_NAME;
+		e = fresh(t, host, &policy, &th);
+		policy.level = SEND_MAY;
+		if (e == TALK_POLICY)
+			e = fresh(t, host, &policy, NULL);
+	} else {
+		e = fresh(t, host, &policy, &th);
+	}
 	if (e == TALK_PLAIN) {
 		policy.level = SEND_PLAIN;
-		e = fresh(t, host, &policy);
+		e = fresh(t, host, &policy, NULL);
 	}
 	return e;
 }
@@ -350,20 +275,22 @@ static void
 find_hosts(struct trip *t)
 {
 	struct send_house *h = t->h;
-	struct resolve_asker asker = { .room = &h->dns, .session = t->j->m.session, .deadline_ms = (uint64_t)t->total };
-	struct resolver r = h->resolver(h, &asker);
 	struct hosts_rules rules = { .hostname = t->conf->hostname, .reach = &t->conf->reach, .v4 = t->conf->v4,
 		.v6 = t->conf->v6 };
 
 	(void)pthread_mutex_lock(&h->lock);
 	rules.random = h->random = h->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 	(void)pthread_mutex_unlock(&h->lock);
+	t->asker = (struct resolve_asker){ .room = &h->dns, .session = t->j->m.session, .deadline_ms = (uint64_t)t->total };
+	t->r = h->resolver(h, &t->asker);
 	if (t->route != NULL)
-		hosts_of_name(&r, &rules, t->route->host, t->j->arena, &t->hosts);
+		hosts_of_name(&t->r, &rules, t->route->host, t->j->arena, &t->hosts);
 	else if (t->relay != NULL)
-		hosts_of_name(&r, &rules, t->relay->host, t->j->arena, &t->hosts);
+		hosts_of_name(&t->r, &rules, t->relay->host, t->j->arena, &t->hosts);
 	else
-		hosts_find(&r, &rules, t->j->m.destination, t->j->arena, &t->hosts);
+		hosts_find(&t->r, &rules, t->j->m.destination, t->j->arena, &t->hosts);
+	if (t->hosts.status == HOSTS_OK)
+		policy_find(t);
 }
 
 static void
@@ -456,7 +383,7 @@ relay_job(struct job *j)
 	t->h = j->house;
 	t->conf = j->house->conf;
 	t->mail = (struct mail){ .a = j->arena, .m = &j->m, .results = j->results, .chunking = t->conf->chunking };
-	remember(t, 0, S("4.4.1"), S("no host could be asked"));
+	trip_remember(t, 0, S("4.4.1"), S("no host could be asked"));
 	j->answer = (struct queue_send_relay_answer){ .results = j->results, .n_results = j->m.n_rcpts };
 	if (ipc_sealed_memfd(j->fd, UINT32_MAX, &size) && size > 0)
 		p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, j->fd, 0);

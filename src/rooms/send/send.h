@@ -7,7 +7,8 @@
  *   hosts.c   where mail for a domain goes (MX, A, AAAA)       reach.c   where it must not go
  *   lines.c   connections: made, kept for a while, reused      talk.c    replies, EHLO, STARTTLS
  *   login.c   AUTH at a smarthost                              mail.c    MAIL, RCPT, DATA/BDAT and the results
- *   wire.c    the message as it goes over the wire             settings.c  what warden said
+ *   wire.c    the message as it goes over the wire             policy.c  what TLS has to be, and what it came to
+ *   settings.c  what warden said
  */
 #pragma once
 
@@ -19,6 +20,7 @@
 #include "lib/proc/proc.h"
 #include "lib/resolve/room.h"
 #include "lib/tls/client.h"
+#include "lib/verify/tlspolicy/tlspolicy.h"
 #include "rooms/send/hosts.h"
 
 #define SEND_RELAYS 8u	    /* smarthosts */
@@ -97,12 +99,14 @@ void send_settings(struct proc *p, struct send_conf *conf);
 enum send_level {
 	SEND_PLAIN, /* no TLS: it failed before and nothing forbids plain text; or a local socket */
 	SEND_MAY,   /* opportunistic: encrypted when it can be had, whoever it is */
+	SEND_TLS,   /* encrypted, whoever it is: TLSA records that nobody can use */
 	SEND_NAME,  /* a certificate for one of the names: MTA-STS, a smarthost */
 	SEND_DANE,  /* one of the TLSA records */
 };
 
 struct send_policy {
 	enum send_level level;
+	struct slice sni;
 	struct slice names[3];
 	size_t n_names;
 	const struct tls_tlsa *tlsa;
@@ -177,6 +181,7 @@ bool mail_done(const struct mail *mail);
 /* ---- connections -------------------------------------------------------------------------------- */
 
 struct send_house;
+struct job;
 
 /* A connection: in use by one job, or idle in the house. */
 struct line {
@@ -221,6 +226,40 @@ void lines_keep(struct send_house *h, struct line *l, struct slice key, struct s
 void lines_drop(struct line **l);
 /* Closes what has waited too long (all: everything). Called by the loop. */
 void lines_expire(struct send_house *h, bool all);
+
+/* ---- one job ------------------------------------------------------------------------------------ */
+
+/* What goes on while one job is done. */
+struct trip {
+	struct job *j;
+	struct send_house *h;
+	const struct send_conf *conf;
+	struct mail mail;
+	const struct send_route *route; /* NULL: none */
+	struct send_relay *relay;	/* NULL: none */
+	const struct send_source *source;
+	uint16_t port;
+	struct slice key;
+	struct resolve_asker asker;
+	struct resolver r;
+	struct hosts hosts;
+	struct tlspolicy_domain domain;
+	int64_t total;
+	unsigned addresses, talks;
+	bool reached, policy; /* somebody greeted us; a policy was not met */
+	/* the last thing that went wrong, for the recipients that nobody decided about */
+	unsigned code;
+	char enhanced[SMTP_ENHANCED_TEXT], text[LIMIT_SMTP_REPLY_TEXT + 1];
+};
+
+/* Keeps what went wrong last. */
+void trip_remember(struct trip *t, unsigned code, struct slice enhanced, struct slice text);
+/* The policies of the destination, once its hosts are known. */
+void policy_find(struct trip *t);
+/* What TLS has to be with this host; th is for reports. False: not this host (and it is remembered why). */
+bool policy_for(struct trip *t, const struct host *host, struct send_policy *out, struct tlspolicy_host *th);
+/* One row for TLS-RPT (RFC 8460): what a session with this host came to. */
+void policy_tell(struct trip *t, const struct line *l, const struct host *host, const struct tlspolicy_host *th);
 
 /* ---- the room ----------------------------------------------------------------------------------- */
 

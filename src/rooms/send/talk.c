@@ -156,7 +156,7 @@ static enum talk_end
 encrypt(struct talk *t, struct slice host, struct tls_client *tls, const struct send_policy *policy)
 {
 	struct tls_want want = { .trust = TLS_TRUST_ANY,
-		.sni = policy->n_names > 0 ? policy->names[0] : host,
+		.sni = policy->sni.n > 0 ? policy->sni : host,
 		.names = policy->names,
 		.n_names = policy->n_names,
 		.tlsa = policy->tlsa,
@@ -166,7 +166,7 @@ encrypt(struct talk *t, struct slice host, struct tls_client *tls, const struct 
 		want.trust = TLS_TRUST_DANE;
 	else if (policy->level == SEND_NAME)
 		want.trust = TLS_TRUST_NAME;
-	if (want.sni.n == 0 || slice_at(want.sni, 0) == '[')
+	if (want.sni.n > 0 && slice_at(want.sni, 0) == '[')
 		want.sni = S("");
 	t->tls = (struct tls_link){ .problem = TLS_PROBLEM_HANDSHAKE, .reason = "there is no TLS here" };
 	if (tls != NULL && tls_client_start(tls, &t->s, &t->tls, &want, talk_until(t, t->times->command))) {

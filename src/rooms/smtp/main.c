@@ -21,6 +21,7 @@ main(void)
 	struct smtp_config conf = { .hostname = proc_setting(p, "hostname"),
 		.submission = slice_eq(slice_z(proc_instance(p)), S("submission")),
 		.starttls = true,
+		.relay = true, /* the room send */
 		.scan = proc_number(p, "scan", 0, 1) != 0,
 		.max_size = proc_number(p, "message_size", 1024, UINT32_MAX),
 		.at = { [SMTP_AT_SMTP] = { .enhanced_codes = true, .chunking = true, .smtputf8 = true },

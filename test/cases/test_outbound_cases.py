@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: MIT
+"""T-001, T-002, T-005, O-003..O-006 and D-003: mail that leaves, towards servers and names that are hostile."""
+import os
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+from elsewhere import House, Names, Sink, certificate, explicit_key, free_port, huge_key, tlsa_311, wait_for  # noqa: E402
+
+if os.environ.get("POSTERN_CASES_PEER"):
+    pytest.skip("a peer has no such tests", allow_module_level=True)
+
+# one loopback address for each server; its domain is NAME.open.test (unsigned) or NAME.test (signed)
+SERVERS = {
+    "good": "127.0.1.1", "hide": "127.0.1.2", "refuse": "127.0.1.3", "inject": "127.0.1.4", "garbage": "127.0.1.5",
+    "reject": "127.0.1.6", "eof-after-dot": "127.0.1.7", "half-after-dot": "127.0.1.8", "silence-after-dot": "127.0.1.9",
+    "endless-line": "127.0.1.10", "many-lines": "127.0.1.11", "drip": "127.0.1.12", "554": "127.0.1.13",
+    "second": "127.0.1.14", "explicit": "127.0.1.15", "rsa16384": "127.0.1.16",
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    d = str(tmp_path_factory.mktemp("elsewhere"))
+    port = free_port()
+    cert = certificate(d, "mx.good.test")
+    wrong = certificate(d, "mx.wrong.test")
+    records = ["null.open.test. MX 0 .", "private.open.test. A 10.1.2.3", "metadata.open.test. A 169.254.169.254",
+               "loop6.open.test. AAAA ::1", "two.open.test. MX 10 554.open.test.", "two.open.test. MX 20 good.open.test.",
+               "us.open.test. MX 10 mail.example.test.", "mixed.open.test. MX 10 private.open.test.",
+               "mixed.open.test. MX 20 good.open.test."]
+    for name, address in SERVERS.items():
+        records += [f"{name}.open.test. A {address}", f"{name}.test. MX 10 mx.{name}.test.", f"mx.{name}.test. A {address}",
+                    f"_{port}._tcp.mx.{name}.test. TLSA 3 1 1 {tlsa_311(cert[0])}"]
+    # a name whose records are for another key
+    records += ["wrong.test. MX 10 mx.wrong.test.", f"mx.wrong.test. A {SERVERS['good']}",
+                f"_{port}._tcp.mx.wrong.test. TLSA 3 1 1 {tlsa_311(wrong[0])}"]
+    sinks = {}
+    with Names(d + "/names", records) as names:
+        for name, address in SERVERS.items():
+            key = explicit_key(d) if name == "explicit" else huge_key(d) if name == "rsa16384" else None
+            sinks[name] = Sink(address, port, mode=name,
+                               cert=certificate(d, f"mx.{name}.test", key=key) if key else cert)
+        sinks["cert"] = cert
+        with House(names, port, "allow = {127.0.1.0/24}") as house:
+            yield house, sinks, d
+        for s in sinks.values():
+            if isinstance(s, Sink):
+                s.close()
+
+
+@pytest.fixture(autouse=True)
+def common_rule(world):
+    """The common rule for a server of one's own: no room has died, log lines are printable."""
+    house = world[0]
+    deaths, began = house.status()["deaths"], time.monotonic()
+    yield
+    assert house.status()["deaths"] == deaths, "a room has died"
+    for line in house.log_lines(time.monotonic() - began):
+        assert all(0x20 <= ord(c) < 0x7f or ord(c) >= 0xa0 for c in line), line
+
+
+@pytest.fixture
+def house(world):
+    return world[0]
+
+
+@pytest.fixture
+def sinks(world):
+    return world[1]
+
+
+def outcome(house, queue_id, within=20.0):
+    """queue.delivered, queue.deferred or queue.failed of a message with one recipient."""
+    end = time.monotonic() + within
+    while True:
+        for e in house.events("queue.delivered", "queue.deferred", "queue.failed"):
+            if e.get("queue_id") == queue_id:
+                return e
+        assert time.monotonic() < end, f"nothing came of {queue_id}: {house.events('send.talk')[-3:]}"
+        time.sleep(0.1)
+
+
+def send(house, to, **more):
+    queue_id = house.submit(to, **more)
+    return outcome(house, queue_id), queue_id
+
+
+def test_delivers(house, sinks):
+    got, _ = send(house, "someone@good.open.test", text="Subject: first\r\n\r\n.\r\n..\r\nend\r\n")
+    assert got["event"] == "queue.delivered"
+    envelope, content, how = sinks["good"].messages[-1]
+    assert how == "tls" and envelope[1].startswith("RCPT TO:<someone@good.open.test>")
+    assert b"\r\n..\r\n...\r\nend\r\n" in content and content.startswith(b"DKIM-Signature:")
+
+
+@pytest.mark.parametrize("name,how", [("hide", "plain"), ("refuse", "plain"), ("good", "tls"), ("garbage", "plain")])
+def test_T_001_without_a_policy(house, sinks, name, how):
+    """opportunistic: delivered, encrypted when it can be had, and told in words of RFC 8460"""
+    before = len(sinks[name].messages)
+    if name == "garbage":  # after the broken handshake the second connection is in plain text
+        sinks[name].extensions = ("PIPELINING",)
+    got, _ = send(house, f"a@{name}.open.test")
+    assert got["event"] == "queue.delivered", got
+    assert sinks[name].messages[before][2] == how
+    row = house.wait_event("send.tls", policy_domain=f"{name}.open.test")
+    assert row["policy_type"] == "no-policy-found"
+    assert row["result"] == {"hide": "starttls-not-supported", "refuse": "starttls-not-supported", "good": "ok",
+                             "garbage": "validation-failure"}[name]
+
+
+@pytest.mark.parametrize("name", ["hide", "refuse", "wrong"])
+def test_T_001_with_dane(house, sinks, name):
+    """DANE: nothing leaves without the right key"""
+    sink = sinks["good" if name == "wrong" else name]
+    before = len(sink.messages)
+    got, _ = send(house, f"a@{name}.test")
+    assert got["event"] == "queue.deferred", got
+    assert len(sink.messages) == before
+    row = house.wait_event("send.tls", policy_domain=f"{name}.test")
+    assert row["policy_type"] == "tlsa"
+    assert row["result"] == ("validation-failure" if name == "wrong" else "starttls-not-supported")
+
+
+def test_T_001_dane_holds(house, sinks):
+    got, _ = send(house, "a@good.test")
+    assert got["event"] == "queue.delivered", got
+    row = house.wait_event("send.tls", policy_domain="good.test")
+    assert row["policy_type"] == "tlsa" and row["result"] == "ok" and row["policy_string"].startswith("3 1 1 ")
+
+
+def test_T_002_injection(house, sinks):
+    """text behind the reply to STARTTLS: dropped, the connection closed, nothing sent in plain text instead"""
+    got, _ = send(house, "a@inject.open.test")
+    assert got["event"] == "queue.deferred"
+    house.wait_event("send.injection", host="inject.open.test")
+    assert not sinks["inject"].messages
+    assert not any(x.startswith("MAIL") for x in sinks["inject"].said)
+
+
+@pytest.mark.parametrize("name", ["explicit", "rsa16384"])
+def test_T_005_hostile_keys(house, sinks, name):
+    """a key that could cost time is refused before anything is computed with it"""
+    pid = dict(house.rooms())["send"]
+
+    def cpu_ms():
+        with open(f"/proc/{pid}/schedstat") as f:
+            return int(f.read().split()[0]) / 1e6
+
+    before = cpu_ms()
+    got, _ = send(house, f"a@{name}.open.test")
+    assert got["event"] == "queue.delivered" and sinks[name].messages[-1][2] == "plain", got
+    row = house.wait_event("send.tls", policy_domain=f"{name}.open.test")
+    assert row["result"] == "validation-failure"
+    assert cpu_ms() - before < 50
+
+
+@pytest.mark.parametrize("name", ["eof-after-dot", "half-after-dot", "silence-after-dot"])
+def test_O_003_after_the_dot(house, sinks, name):
+    """no reply to the content: deferred, never delivered, and not given to anybody twice in one attempt"""
+    got, _ = send(house, f"a@{name}.open.test")
+    assert got["event"] == "queue.deferred", got
+    assert len(sinks[name].messages) == 1
+
+
+@pytest.mark.parametrize("name", ["endless-line", "many-lines", "drip", "554"])
+def test_O_003_hostile_replies(house, sinks, name):
+    began = time.monotonic()
+    got, _ = send(house, f"a@{name}.open.test")
+    assert got["event"] == "queue.deferred", got
+    assert time.monotonic() - began < 15
+
+
+def test_O_003_next_host(house, sinks):
+    """554 at the door is no verdict about a recipient: the next MX is asked"""
+    got, _ = send(house, "a@two.open.test")
+    assert got["event"] == "queue.delivered", got
+
+
+def test_O_004_remote_text(house, sinks):
+    got, _ = send(house, "a@reject.open.test")
+    assert got["event"] == "queue.failed", got
+    assert "\x1b" not in str(got) and "no such user" in str(got)
+    talk = house.wait_event("send.talk", host="reject.open.test")
+    assert talk["text"] == 'no such user ask \\x5cx1b[31m"them"'  # the log escapes the backslash once more
+    for line in house.log_lines(60):
+        assert "\x1b" not in line
+
+
+def test_O_005_lines(house, sinks):
+    """whatever a message holds, only CRLF ends lines and no line is a dot alone before the end"""
+    text = "Subject: dots\r\n\r\n.\r\n. \r\n..\r\nMAIL FROM:<x@y.test>\r\n.a\r\n"
+    got, _ = send(house, "b@good.open.test", text=text)
+    assert got["event"] == "queue.delivered"
+    content = sinks["good"].messages[-1][1]
+    assert b"\r\n.\r\n" not in content and content.count(b"\n") == content.count(b"\r\n") == content.count(b"\r")
+    assert content.endswith(b"\r\n\r\n..\r\n.. \r\n...\r\nMAIL FROM:<x@y.test>\r\n..a\r\n")
+
+
+@pytest.mark.parametrize("to", ["private.open.test", "metadata.open.test", "loop6.open.test", "null.open.test", "us.open.test",
+                                "nowhere.open.test", "[127.0.0.1]", "[10.0.0.1]", "[IPv6:::1]", "[169.254.169.254]"])
+def test_O_006_addresses(house, to):
+    """refused for good: not tried, not waiting in the queue"""
+    got, _ = send(house, f"a@{to}")
+    assert got["event"] == "queue.failed", got
+
+
+def test_O_006_next_host(house, sinks):
+    got, _ = send(house, "a@mixed.open.test")
+    assert got["event"] == "queue.delivered", got
+
+
+def test_D_003_no_answer(house):
+    """a domain whose answers are bogus: deferred, never bounced"""
+    got, _ = send(house, "a@x.broken.test")
+    assert got["event"] == "queue.deferred", got
+
+
+def test_a_bounce_comes_home(house):
+    house.submit("no-body@good.open.test", text="Subject: to nobody\r\n\r\nx\r\n")
+    wait_for(lambda: house.events("mailbox.delivered"), 30)
