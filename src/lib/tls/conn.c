@@ -306,6 +306,18 @@ tls_version(const struct tls_conn *c)
 	return SSL_get_version(c->ssl);
 }
 
+bool
+tls_binding(const struct tls_conn *c, uint8_t out[static TLS_BINDING])
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	bool ok = SSL_version(c->ssl) == TLS1_3_VERSION || SSL_get_extms_support(c->ssl) == 1;
+
+	ok = ok && SSL_export_keying_material(c->ssl, out, TLS_BINDING, label, sizeof label - 1,
+			   (const unsigned char *)"", 0, 1) == 1;
+	ERR_clear_error();
+	return ok;
+}
+
 const char *
 tls_cipher(const struct tls_conn *c)
 {

@@ -92,6 +92,10 @@ bool tls_pending(const struct tls_conn *c);
 /* After the handshake: "TLSv1.3", and the name of the cipher suite as OpenSSL prints it. Static. */
 const char *tls_version(const struct tls_conn *c);
 const char *tls_cipher(const struct tls_conn *c);
+/* What a login may be bound to (tls-exporter, RFC 9266). False where TLS 1.2 has no extended master
+ * secret, as nothing may be bound to that (section 3). */
+#define TLS_BINDING ((size_t)32)
+[[nodiscard]] bool tls_binding(const struct tls_conn *c, uint8_t out[static TLS_BINDING]);
 /* The server name that the client sent (RFC 6066 section 3), as it came: untrusted, 0..255 octets,
  * no NUL in it. Borrowed from the connection. */
 struct slice tls_sni(const struct tls_conn *c);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rooms/auth/scram.h"
+
 #define STACK ((size_t)128 * 1024)
 
 struct hasher {
@@ -19,7 +21,7 @@ struct hasher {
 	unsigned threads, idle;
 	bool ending;
 	pthread_t thread[HASHER_THREADS];
-	char nobody[HASHER_TEXT]; /* a hash of nothing that anybody knows */
+	char nobody[crypto_pwhash_STRBYTES]; /* a hash of nothing that anybody knows */
 };
 
 bool
@@ -63,17 +65,39 @@ hash_job_fill(struct hash_job *j, struct slice password, struct slice hash)
 	j->hash[hash.n] = 0;
 }
 
+static bool
+make(struct hasher *h, struct hash_job *j)
+{
+	char argon[crypto_pwhash_STRBYTES];
+	struct scram_keys keys;
+	struct buf text;
+
+	if (crypto_pwhash_str_alg(argon, j->password, j->password_n, h->ops, h->memory,
+		crypto_pwhash_ALG_ARGON2ID13) != 0)
+		return false;
+	scram_make(&keys, slice_of(j->password, j->password_n));
+	buf_init(&text, sizeof j->hash);
+	PN_ASSERT(buf_add(&text, slice_z(argon)) && buf_byte(&text, '\n') && scram_put(&text, &keys) &&
+	    buf_byte(&text, 0));
+	memcpy(j->hash, text.p, text.n);
+	buf_free(&text);
+	sodium_memzero(&keys, sizeof keys);
+	return true;
+}
+
 static void
 work_on(struct hasher *h, struct hash_job *j)
 {
 	bool nobody = j->hash[0] == 0;
+	char *end = memchr(j->hash, '\n', sizeof j->hash);
 
 	if (j->make) {
-		j->ok = crypto_pwhash_str_alg(j->hash, j->password, j->password_n, h->ops,
-		    h->memory, crypto_pwhash_ALG_ARGON2ID13) == 0;
+		j->ok = make(h, j);
 		j->failed = !j->ok;
 	} else {
 		errno = 0;
+		if (end != NULL)
+			*end = 0;
 		j->ok = crypto_pwhash_str_verify(nobody ? h->nobody : j->hash, j->password,
 		    j->password_n) == 0 && !nobody;
 		j->failed = !j->ok && errno == ENOMEM;

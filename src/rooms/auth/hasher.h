@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT
+ * What is stored of a password is one text of two lines: Argon2id's, and the keys of SCRAM-SHA-256 (scram.h).
  * Argon2id in at most two threads: 19 MiB and two passes each (OWASP's first choice), so that a flood
  * of logins takes 38 MiB and two cores at most, and the loop never waits. */
 #pragma once
@@ -13,7 +14,7 @@
 #define HASHER_QUEUE 256u	/* jobs that wait (count): over it, "try later" */
 #define HASHER_OPS 2u
 #define HASHER_MEMORY ((size_t)19 * 1024 * 1024)
-#define HASHER_TEXT ((size_t)crypto_pwhash_STRBYTES)
+#define HASHER_TEXT ((size_t)257) /* ACCOUNTS_HASH and a NUL */
 
 struct hasher;
 

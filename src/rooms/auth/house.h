@@ -16,6 +16,7 @@
 #include "lib/rate/rate.h"
 #include "lib/store/accounts.h"
 #include "rooms/auth/hasher.h"
+#include "rooms/auth/scram.h"
 
 #define AUTH_CACHE 512u			/* logins remembered (count) */
 #define AUTH_CACHE_MS 600000u		/* so long */
@@ -40,6 +41,9 @@ struct auth_room {
 	struct loop_watch *warden_watch;
 	struct auth_peer *peers;
 	struct login *logins;	/* under way */
+	struct exchange *exchanges;
+	unsigned n_exchanges;
+	uint8_t nobody_salt[32]; /* salts of names that nobody has */
 	uint64_t user_range;	/* most account ids */
 	uint8_t key[32];	/* of the cache */
 	struct auth_cached cache[AUTH_CACHE];
@@ -80,6 +84,20 @@ struct auth_asked {
 	struct slice peer_ip, name, password;
 };
 void auth_login(struct auth_room *r, const struct auth_asked *q);
+/* The second step of SCRAM was judged: the answer of scram_final. */
+struct auth_proof {
+	bool right;
+	uint64_t account, revision;
+	uint8_t signature[SCRAM_KEY];
+};
+void auth_proved(struct auth_room *r, const struct auth_asked *q, const struct auth_proof *p);
+
+/* exchange.c: SCRAM between its two steps. The first answers with a challenge, or "try later". */
+enum store_err auth_exchange_init(struct auth_room *r);
+void auth_exchange_first(struct auth_room *r, const struct auth_asked *q, struct slice bare);
+void auth_exchange_final(struct auth_room *r, const struct auth_asked *q, struct slice without_proof,
+    struct slice proof);
+void auth_exchange_end(struct auth_room *r);
 /* Drops logins that wait without an answer; after the hasher was ended. */
 void auth_logins_end(struct auth_room *r);
 

@@ -25,6 +25,8 @@ struct login {
 	uint8_t peer_ip[16];
 	uint8_t peer_ip_n;
 	uint8_t tag[AUTH_TAG];
+	bool scram;
+	uint8_t signature[SCRAM_KEY];
 	char name[LIMIT_LOGIN_NAME];
 	size_t name_n;
 };
@@ -44,12 +46,35 @@ tell(const struct login *l, enum event_kind kind, struct slice why)
 	    S("imap") : S("submission")), EF("peer", buf_slice(&ip)), EF("why", why));
 }
 
+/* The second step of SCRAM has messages of its own. */
+static void
+answer_scram(struct login *l, enum smtp_auth_login_status status, uint32_t id, struct slice address)
+{
+	struct slice signature = status == SMTP_AUTH_LOGIN_STATUS_YES ? slice_of(l->signature, SCRAM_KEY) : S("");
+
+	if (l->service == AUTH_SERVICE_SUBMISSION) {
+		struct smtp_auth_scram_final_answer a = { .status = status, .account = id,
+			.address = address, .signature = signature };
+
+		(void)smtp_auth_scram_final_answer(&l->call, &a);
+	} else {
+		struct lobby_auth_scram_final_answer a = { .status = (enum lobby_auth_login_status)status,
+			.account = id, .signature = signature };
+
+		(void)lobby_auth_scram_final_answer(&l->call, &a);
+	}
+}
+
 static void
 answer(struct login *l, enum smtp_auth_login_status status, const struct account *acc)
 {
 	uint32_t id = acc == NULL ? 0 : (uint32_t)acc->id;
 	struct auth_warden_grant grant = { .session = l->session, .account = id };
 
+	if (l->scram && l->service == AUTH_SERVICE_SUBMISSION) {
+		answer_scram(l, status, id, acc == NULL ? S("") : acc->address);
+		return;
+	}
 	if (l->service == AUTH_SERVICE_SUBMISSION) {
 		struct smtp_auth_login_answer a = { .status = status, .account = id,
 			.address = acc == NULL ? S("") : acc->address };
@@ -66,7 +91,9 @@ answer(struct login *l, enum smtp_auth_login_status status, const struct account
 			id = 0;
 		}
 	}
-	{
+	if (l->scram) {
+		answer_scram(l, status, id, S(""));
+	} else {
 		struct lobby_auth_login_answer a = {
 			.status = (enum lobby_auth_login_status)status, .account = id };
 
@@ -115,7 +142,7 @@ say_yes(struct login *l, bool cached)
 	if (!cached)
 		auth_cache_put(r, l->tag, clock_mono_ms());
 	answer(l, SMTP_AUTH_LOGIN_STATUS_YES, &acc);
-	tell(l, EVENT_LOGIN_OK, cached ? S("remembered") : S("password"));
+	tell(l, EVENT_LOGIN_OK, l->scram ? S("scram") : cached ? S("remembered") : S("password"));
 	if (now - acc.login > (uint64_t)3600000000)
 		(void)account_note_login(r->accounts, acc.id, now);
 }
@@ -202,6 +229,24 @@ auth_login(struct auth_room *r, const struct auth_asked *q)
 		say_later(l, S("too many logins at once"));
 		end(l);
 	}
+}
+
+void
+auth_proved(struct auth_room *r, const struct auth_asked *q, const struct auth_proof *p)
+{
+	struct login *l = login_new(r, q);
+
+	l->scram = true;
+	l->account = p->account;
+	l->revision = p->revision;
+	memcpy(l->signature, p->signature, SCRAM_KEY);
+	if (p->right) {
+		say_yes(l, true);
+	} else {
+		tell(l, EVENT_LOGIN_FAILED, p->account == 0 ? S("unknown name") : S("wrong proof"));
+		answer(l, SMTP_AUTH_LOGIN_STATUS_NO, NULL);
+	}
+	end(l);
 }
 
 void

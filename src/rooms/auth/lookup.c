@@ -139,11 +139,46 @@ on_lobby_login(void *ctx, struct ipc_call *call, struct lobby_auth_login *m)
 	auth_login(((struct auth_peer *)ctx)->room, &q);
 }
 
+static void
+on_smtp_scram_first(void *ctx, struct ipc_call *call, struct smtp_auth_scram_first *m)
+{
+	struct auth_asked q = { .call = call, .service = AUTH_SERVICE_SUBMISSION,
+		.session = m->session, .peer_ip = m->peer_ip, .name = m->name };
+
+	auth_exchange_first(((struct auth_peer *)ctx)->room, &q, m->bare);
+}
+
+static void
+on_smtp_scram_final(void *ctx, struct ipc_call *call, struct smtp_auth_scram_final *m)
+{
+	struct auth_asked q = { .call = call, .service = AUTH_SERVICE_SUBMISSION, .session = m->session };
+
+	auth_exchange_final(((struct auth_peer *)ctx)->room, &q, m->without_proof, m->proof);
+}
+
+static void
+on_lobby_scram_first(void *ctx, struct ipc_call *call, struct lobby_auth_scram_first *m)
+{
+	struct auth_asked q = { .call = call, .service = AUTH_SERVICE_LOBBY, .session = m->session,
+		.peer_ip = m->peer_ip, .name = m->name };
+
+	auth_exchange_first(((struct auth_peer *)ctx)->room, &q, m->bare);
+}
+
+static void
+on_lobby_scram_final(void *ctx, struct ipc_call *call, struct lobby_auth_scram_final *m)
+{
+	struct auth_asked q = { .call = call, .service = AUTH_SERVICE_LOBBY, .session = m->session };
+
+	auth_exchange_final(((struct auth_peer *)ctx)->room, &q, m->without_proof, m->proof);
+}
+
 enum ipc_status
 auth_smtp_serve(struct auth_peer *p)
 {
 	static const struct smtp_auth_server handlers = { .rcpt = on_rcpt, .login = on_smtp_login,
-		.owns = on_owns };
+		.owns = on_owns, .scram_first = on_smtp_scram_first,
+		.scram_final = on_smtp_scram_final };
 
 	return smtp_auth_server_serve(p->ch, &handlers, p);
 }
@@ -151,7 +186,8 @@ auth_smtp_serve(struct auth_peer *p)
 enum ipc_status
 auth_lobby_serve(struct auth_peer *p)
 {
-	static const struct lobby_auth_server handlers = { .login = on_lobby_login };
+	static const struct lobby_auth_server handlers = { .login = on_lobby_login,
+		.scram_first = on_lobby_scram_first, .scram_final = on_lobby_scram_final };
 
 	return lobby_auth_server_serve(p->ch, &handlers, p);
 }

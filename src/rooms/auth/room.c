@@ -27,7 +27,7 @@ auth_room_init(struct auth_room *r, struct proc *p, struct loop *loop, struct ac
 	auth_cache_init(r);
 	r->wipe = loop_after(loop, WIPE_MS, wipe, r);
 	auth_limits_init(r);
-	return auth_forward_init(r) == STORE_OK;
+	return auth_forward_init(r) == STORE_OK && auth_exchange_init(r) == STORE_OK;
 }
 
 static void
@@ -148,6 +148,7 @@ auth_stop(void *room)
 
 	hasher_free(&r->hasher);
 	auth_logins_end(r);
+	auth_exchange_end(r);
 	while (r->peers != NULL)
 		peer_drop(r->peers);
 	loop_unwatch(r->loop, &r->warden_watch);

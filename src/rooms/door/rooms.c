@@ -45,6 +45,13 @@ cipher_of(const struct session *s)
 	return s->tls ? slice_head(slice_z(tls_cipher(conn_tls(s->conn))), 64) : S("");
 }
 
+/* Empty where there is no TLS, or one that cannot be bound to. */
+static struct slice
+binding_of(const struct session *s, uint8_t key[static TLS_BINDING])
+{
+	return s->tls && tls_binding(conn_tls(s->conn), key) ? slice_of(key, TLS_BINDING) : S("");
+}
+
 static struct slice
 octets(const struct ip *ip)
 {
@@ -55,6 +62,8 @@ bool
 room_converse(struct session *s, int fd)
 {
 	struct slice listener = slice_z(s->listener->service->name);
+	uint8_t key[TLS_BINDING];
+	struct slice binding = binding_of(s, key);
 
 	if (s->room->ch == NULL)
 		return false;
@@ -62,7 +71,8 @@ room_converse(struct session *s, int fd)
 		struct door_smtp_converse m = { .session = s->id, .peer_ip = octets(&s->peer_ip),
 			.peer_port = s->peer_port, .local_ip = octets(&s->local_ip),
 			.local_port = s->local_port, .tls = (enum door_smtp_tls)tls_of(s),
-			.cipher = cipher_of(s), .listener = listener, .fd = fd };
+			.cipher = cipher_of(s), .listener = listener,
+			.binding = binding, .fd = fd };
 
 		return door_smtp_converse_send(s->room->ch, &m) == IPC_OK;
 	}
@@ -70,7 +80,7 @@ room_converse(struct session *s, int fd)
 		.peer_ip = octets(&s->peer_ip), .peer_port = s->peer_port,
 		.local_ip = octets(&s->local_ip), .local_port = s->local_port,
 		.tls = (enum door_lobby_tls)tls_of(s), .cipher = cipher_of(s), .listener = listener,
-		.fd = fd };
+		.binding = binding, .fd = fd };
 
 	return door_lobby_converse_send(s->room->ch, &m) == IPC_OK;
 }

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "lib/imapio/imapio.h"
-#include "lib/parse/sasl/sasl.h"
+#include "lib/parse/sasl/scram.h"
 
 #define LOBBY_LOGIN_MS 180000u	/* from greeting to login; RFC 3501 5.4 binds only after login */
 #define LOBBY_LINGER_MS 5u	/* waits so long for the next command before it parks */
@@ -23,6 +23,11 @@ struct lobby_ops {
 	/* Asks auth; waits. */
 	enum lobby_login (*login)(void *ctx, uint64_t session, struct slice peer_ip,
 	    const struct sasl_login *who);
+	/* The two steps of SCRAM; *challenge and *signature live in a. YES of the first is a challenge. */
+	enum lobby_login (*scram_first)(void *ctx, uint64_t session, struct slice peer_ip,
+	    const struct scram_first *f, struct arena *a, struct slice *challenge);
+	enum lobby_login (*scram_final)(void *ctx, uint64_t session, const struct scram_final *f,
+	    struct arena *a, struct slice *signature);
 };
 
 enum lobby_next {
@@ -39,6 +44,8 @@ struct lobby_session {
 	bool tls;
 	bool quiet;		/* after STARTTLS: no second greeting */
 	bool refused;		/* the login under the kept tag was right, but its mailbox cannot be had */
+	bool bindable;		/* binding is there: SCRAM-SHA-256-PLUS can be offered */
+	uint8_t binding[SCRAM_BINDING];
 	const struct lobby_ops *ops;
 	void *ctx;
 	/* its own */
@@ -48,6 +55,12 @@ struct lobby_session {
 	unsigned bad, failures;
 	bool greeted, known;	/* known: a command was understood */
 	bool sasl;		/* the next line is the response to "+ " */
+	enum lobby_sasl { LOBBY_PLAIN, LOBBY_SCRAM_FIRST, LOBBY_SCRAM_FINAL, LOBBY_SCRAM_LAST, LOBBY_OAUTH,
+		LOBBY_OAUTH_LAST } sasl_at;
+	bool scram_plus;
+	uint8_t scram_flag;
+	uint8_t scram_header[SCRAM_HEADER_MOST];
+	size_t scram_header_n;
 	uint8_t tag[LIMIT_IMAP_TAG];
 	size_t tag_n;
 };
@@ -76,5 +89,13 @@ const char *lobby_capability(const struct lobby_session *s);
 enum lobby_step lobby_login(struct lobby_session *s, const struct imap_command *c);
 enum lobby_step lobby_authenticate(struct lobby_session *s, const struct imap_command *c,
     struct arena *a);
+/* Between login.c and scram.c. */
+enum lobby_step lobby_refused(struct lobby_session *s, struct slice tag);
+enum lobby_step lobby_unavailable(struct lobby_session *s, struct slice tag, struct slice name);
+/* What could not be decoded or can never be right; st is not SASL_OK. */
+enum lobby_step lobby_undecoded(struct lobby_session *s, struct slice tag, enum sasl_status st);
+/* "+ " and text in base64; the answer is for `at`. */
+enum lobby_step lobby_challenge(struct lobby_session *s, struct slice text, enum lobby_sasl at);
+enum lobby_step lobby_scram(struct lobby_session *s, struct slice line, struct arena *a);
 /* The response to AUTHENTICATE's "+ ". */
 enum lobby_step lobby_response(struct lobby_session *s, struct slice line, struct arena *a);

@@ -1,17 +1,51 @@
 /* SPDX-License-Identifier: MIT
  * LOGIN (RFC 3501 6.2.3) and AUTHENTICATE PLAIN (6.2.2, RFC 4616, RFC 4959). An unknown name, a wrong
  * password and a disabled account get the same words (I-012); before TLS nobody is asked (I-002). */
+#include "lib/base/encode.h"
+#include "lib/base/own.h"
 #include "lib/events/events.h"
 #include "rooms/lobby/lobby.h"
 
-static enum lobby_step
-refused(struct lobby_session *s, struct slice tag)
+enum lobby_step
+lobby_refused(struct lobby_session *s, struct slice tag)
 {
 	lobby_say(s, tag, "NO [AUTHENTICATIONFAILED] Authentication failed.");
 	if (++s->failures < LOBBY_FAILURES)
 		return STEP_ON;
 	lobby_say(s, S(""), "BYE Too many failed logins.");
 	return STEP_CLOSE;
+}
+
+enum lobby_step
+lobby_unavailable(struct lobby_session *s, struct slice tag, struct slice name)
+{
+	EVENT(EVENT_LOGIN_UNAVAILABLE, s->id, S(""), name, EF("protocol", S("imap")));
+	lobby_say(s, tag, "NO [UNAVAILABLE] Logins are not possible now, try again later.");
+	return STEP_ON;
+}
+
+enum lobby_step
+lobby_undecoded(struct lobby_session *s, struct slice tag, enum sasl_status st)
+{
+	if (st == SASL_CANCEL)
+		return lobby_bad(s, tag, "BAD Authentication cancelled.");
+	if (st == SASL_SYNTAX)
+		return lobby_bad(s, tag, "BAD Invalid base64.");
+	EVENT(EVENT_LOGIN_FAILED, s->id, S(""), S(""), EF("protocol", S("imap")),
+	    EF("reason", S("malformed")));
+	return lobby_refused(s, tag);
+}
+
+enum lobby_step
+lobby_challenge(struct lobby_session *s, struct slice text, enum lobby_sasl at)
+{
+	own(buf_t) line = { .max = 2200 };
+
+	PN_ASSERT(base64_encode(&line, text) && buf_byte(&line, 0));
+	s->sasl = true;
+	s->sasl_at = at;
+	lobby_say(s, S("+"), (const char *)line.p);
+	return STEP_ON;
 }
 
 /* auth tells the log how it went; here only what auth never heard of. */
@@ -25,13 +59,11 @@ ask(struct lobby_session *s, struct slice tag, const struct sasl_login *who)
 		lobby_keep_tag(s, tag);
 		return STEP_HANDOFF;
 	case LOBBY_NO:
-		return refused(s, tag);
+		return lobby_refused(s, tag);
 	case LOBBY_LATER:
 		break;
 	}
-	EVENT(EVENT_LOGIN_UNAVAILABLE, s->id, S(""), who->name, EF("protocol", S("imap")));
-	lobby_say(s, tag, "NO [UNAVAILABLE] Logins are not possible now, try again later.");
-	return STEP_ON;
+	return lobby_unavailable(s, tag, who->name);
 }
 
 static enum lobby_step
@@ -50,7 +82,7 @@ lobby_login(struct lobby_session *s, const struct imap_command *c)
 	if (!sasl_name_ok(who.name) || !sasl_password_ok(who.password)) {
 		EVENT(EVENT_LOGIN_FAILED, s->id, S(""), who.name, EF("protocol", S("imap")),
 		    EF("reason", S("malformed")));
-		return refused(s, c->tag);
+		return lobby_refused(s, c->tag);
 	}
 	return ask(s, c->tag, &who);
 }
@@ -59,20 +91,26 @@ static enum lobby_step
 plain(struct lobby_session *s, struct slice tag, struct slice response, struct arena *a)
 {
 	struct sasl_login who;
+	enum sasl_status st = sasl_plain(response, a, &who);
 
-	switch (sasl_plain(response, a, &who)) {
-	case SASL_OK:
-		return ask(s, tag, &who);
-	case SASL_CANCEL:
-		return lobby_bad(s, tag, "BAD Authentication cancelled.");
-	case SASL_SYNTAX:
-		return lobby_bad(s, tag, "BAD Invalid base64.");
-	case SASL_REFUSE:
-		break;
-	}
-	EVENT(EVENT_LOGIN_FAILED, s->id, S(""), S(""), EF("protocol", S("imap")),
-	    EF("reason", S("malformed")));
-	return refused(s, tag);
+	return st == SASL_OK ? ask(s, tag, &who) : lobby_undecoded(s, tag, st);
+}
+
+/* The mechanisms, and what the first response of each is for. */
+static bool
+mechanism(struct lobby_session *s, struct slice name)
+{
+	if (slice_ieq(name, S("PLAIN")))
+		s->sasl_at = LOBBY_PLAIN;
+	else if (slice_ieq(name, S("SCRAM-SHA-256")) ||
+	    (s->bindable && slice_ieq(name, S("SCRAM-SHA-256-PLUS"))))
+		s->sasl_at = LOBBY_SCRAM_FIRST;
+	else if (slice_ieq(name, S("OAUTHBEARER")))
+		s->sasl_at = LOBBY_OAUTH;
+	else
+		return false;
+	s->scram_plus = slice_ieq(name, S("SCRAM-SHA-256-PLUS"));
+	return true;
 }
 
 enum lobby_step
@@ -80,20 +118,21 @@ lobby_authenticate(struct lobby_session *s, const struct imap_command *c, struct
 {
 	if (!s->tls)
 		return needs_tls(s, c->tag);
-	if (!slice_ieq(c->u.auth.mechanism, S("PLAIN")))
+	if (!mechanism(s, c->u.auth.mechanism))
 		return lobby_bad(s, c->tag, "NO Unknown mechanism.");
-	if (c->u.auth.has_initial)
-		return plain(s, c->tag, c->u.auth.initial.n == 0 ? S("=") : c->u.auth.initial, a);
 	lobby_keep_tag(s, c->tag);
-	s->sasl = true;
-	lobby_say(s, S("+"), "");
-	return STEP_ON;
+	if (!c->u.auth.has_initial)
+		return lobby_challenge(s, S(""), s->sasl_at);
+	if (s->sasl_at != LOBBY_PLAIN)
+		return lobby_scram(s, c->u.auth.initial.n == 0 ? S("=") : c->u.auth.initial, a);
+	return plain(s, c->tag, c->u.auth.initial.n == 0 ? S("=") : c->u.auth.initial, a);
 }
 
 enum lobby_step
 lobby_response(struct lobby_session *s, struct slice line, struct arena *a)
 {
-	enum lobby_step next = plain(s, lobby_tag(s), line, a);
+	enum lobby_step next = s->sasl_at == LOBBY_PLAIN ? plain(s, lobby_tag(s), line, a)
+							 : lobby_scram(s, line, a);
 
 	stream_wipe(&s->io);
 	return next;

@@ -33,7 +33,38 @@ ask_auth(void *ctx, uint64_t session, struct slice peer_ip, const struct sasl_lo
 	return LOBBY_LATER;
 }
 
-static const struct lobby_ops ops = { .login = ask_auth };
+static enum lobby_login
+ask_first(void *ctx, uint64_t session, struct slice peer_ip, const struct scram_first *f, struct arena *a,
+    struct slice *challenge)
+{
+	struct lobby_room *r = ctx;
+	struct lobby_auth_scram_first in = { .session = session, .peer_ip = peer_ip, .name = f->name,
+		.bare = f->bare };
+	struct lobby_auth_scram_first_answer out;
+
+	if (lobby_auth_scram_first(r->auth, &in, clock_mono_ms() + LOBBY_AUTH_MS, a, &out) != IPC_OK ||
+	    out.status != LOBBY_AUTH_LOGIN_STATUS_YES)
+		return LOBBY_LATER;
+	*challenge = out.challenge;
+	return LOBBY_YES;
+}
+
+static enum lobby_login
+ask_final(void *ctx, uint64_t session, const struct scram_final *f, struct arena *a, struct slice *signature)
+{
+	struct lobby_room *r = ctx;
+	struct lobby_auth_scram_final in = { .session = session, .without_proof = f->without_proof,
+		.proof = slice_of(f->proof, SCRAM_PROOF) };
+	struct lobby_auth_scram_final_answer out;
+
+	if (lobby_auth_scram_final(r->auth, &in, clock_mono_ms() + LOBBY_AUTH_MS, a, &out) != IPC_OK ||
+	    out.status == LOBBY_AUTH_LOGIN_STATUS_TRY_LATER)
+		return LOBBY_LATER;
+	*signature = out.signature;
+	return out.status == LOBBY_AUTH_LOGIN_STATUS_YES ? LOBBY_YES : LOBBY_NO;
+}
+
+static const struct lobby_ops ops = { .login = ask_auth, .scram_first = ask_first, .scram_final = ask_final };
 
 static bool
 lost(struct lobby_conv *c)
@@ -185,6 +216,9 @@ on_converse(void *ctx, struct door_lobby_converse *m)
 	c->s.quiet = c->s.tls && slice_eq(m->listener, S("imap"));
 	c->s.peer_ip_n = m->peer_ip.n;
 	memcpy(c->s.peer_ip, m->peer_ip.p, m->peer_ip.n);
+	c->s.bindable = m->binding.n == SCRAM_BINDING;
+	if (c->s.bindable)
+		memcpy(c->s.binding, m->binding.p, SCRAM_BINDING);
 	conv_start(c);
 }
 

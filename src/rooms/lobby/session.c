@@ -25,7 +25,9 @@ lobby_say(struct lobby_session *s, struct slice tag, const char *text)
 const char *
 lobby_capability(const struct lobby_session *s)
 {
-	return s->tls ? CAPABILITY " AUTH=PLAIN" : CAPABILITY " STARTTLS LOGINDISABLED";
+	if (s->bindable)
+		return CAPABILITY " AUTH=PLAIN AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-256-PLUS";
+	return s->tls ? CAPABILITY " AUTH=PLAIN AUTH=SCRAM-SHA-256" : CAPABILITY " STARTTLS LOGINDISABLED";
 }
 
 void

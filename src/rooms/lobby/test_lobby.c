@@ -12,6 +12,7 @@
 
 struct world {
 	unsigned asked;
+	bool bindable; /* by 32 times 'B' */
 	char name[400], password[1100];
 	enum lobby_login answer;
 	/* the outcome */
@@ -34,7 +35,25 @@ login(void *ctx, uint64_t session, struct slice ip, const struct sasl_login *who
 											 LOBBY_NO;
 }
 
-static const struct lobby_ops ops = { .login = login };
+/* Alice's exchange with a nonce that does not change; the proof that is right is 32 times 'P'. */
+static enum lobby_login
+scram_first(void *ctx, uint64_t session, struct slice ip, const struct scram_first *f, struct arena *a,
+    struct slice *challenge)
+{
+	*challenge = S("r=abcdef,s=QSXCR+Q6sek8bf92QSXCRw==,i=16384");
+	return LOBBY_YES;
+}
+
+static enum lobby_login
+scram_final(void *ctx, uint64_t session, const struct scram_final *f, struct arena *a, struct slice *signature)
+{
+	static const uint8_t right[SCRAM_PROOF] = "PPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPP";
+
+	*signature = S("SSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSS");
+	return memcmp(f->proof, right, sizeof right) == 0 ? LOBBY_YES : LOBBY_NO;
+}
+
+static const struct lobby_ops ops = { .login = login, .scram_first = scram_first, .scram_final = scram_final };
 
 static void
 run_chunked(struct world *w, bool tls, struct slice in, size_t chunk)
@@ -44,6 +63,8 @@ run_chunked(struct world *w, bool tls, struct slice in, size_t chunk)
 
 	buf_init(&m.out, 1 << 20);
 	stream_init_memory(&s.io, &m);
+	s.bindable = w->bindable;
+	memset(s.binding, 'B', sizeof s.binding);
 	lobby_begin(&s, clock_mono_ms());
 	w->asked = 0;
 	w->next = lobby_turn(&s, false);
@@ -341,10 +362,69 @@ parking(void **state)
 	world_end(&w);
 }
 
+/* AUTHENTICATE SCRAM-SHA-256(-PLUS) and OAUTHBEARER; U-018 in IMAP. */
+static void
+scram(void **state)
+{
+	static const struct {
+		bool bindable;
+		const char *in, *said;
+		enum lobby_next next;
+	} scenes[] = {
+		{ false, "a AUTHENTICATE SCRAM-SHA-256 %\r\n%\r\n\r\n", "+ dj1VMU5U", LOBBY_HANDOFF },
+		{ false, "a AUTHENTICATE SCRAM-SHA-256\r\n%\r\n%\r\n\r\n", "+ dj1VMU5U", LOBBY_HANDOFF },
+		{ true, "a AUTHENTICATE SCRAM-SHA-256-PLUS %\r\n%\r\n\r\n", "+ dj1VMU5U", LOBBY_HANDOFF },
+		{ true, "a AUTHENTICATE SCRAM-SHA-256-PLUS %\r\n%\r\n", "a NO [AUTHENTICATIONFAILED]", LOBBY_CLOSE },
+		{ true, "a AUTHENTICATE SCRAM-SHA-256-PLUS %\r\n", "a NO [AUTHENTICATIONFAILED]", LOBBY_CLOSE },
+		{ true, "a AUTHENTICATE SCRAM-SHA-256 %\r\n", "a NO [AUTHENTICATIONFAILED]", LOBBY_CLOSE },
+		{ false, "a AUTHENTICATE SCRAM-SHA-256-PLUS %\r\n", "a NO Unknown mechanism", LOBBY_CLOSE },
+		{ false, "a AUTHENTICATE SCRAM-SHA-256 %\r\n*\r\n", "a BAD Authentication cancelled", LOBBY_CLOSE },
+		{ false, "a AUTHENTICATE OAUTHBEARER %\r\nAQ==\r\n", "a NO [AUTHENTICATIONFAILED]", LOBBY_CLOSE },
+	};
+	static const char *const said_by_client[][2] = {
+		{ "biwsbj1hbGljZSxyPWFiYw==", "Yz1iaXdzLHI9YWJjZGVmLHA9VUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQT0=" },
+		{ "biwsbj1hbGljZSxyPWFiYw==", "Yz1iaXdzLHI9YWJjZGVmLHA9VUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQT0=" },
+		{ "cD10bHMtZXhwb3J0ZXIsLG49YWxpY2Uscj1hYmM=", "Yz1jRDEwYkhNdFpYaHdiM0owWlhJc0xFSkNRa0pDUWtKQ1FrSkNRa0pDUWtKQ1FrSkNRa0pDUWtKQ1FrSkNRa0pDLHI9YWJjZGVmLHA9VUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQT0=" },
+		{ "cD10bHMtZXhwb3J0ZXIsLG49YWxpY2Uscj1hYmM=", "Yz1jRDEwYkhNdFpYaHdiM0owWlhJc0xFTkRRME5EUTBORFEwTkRRME5EUTBORFEwTkRRME5EUTBORFEwTkRRME5ELHI9YWJjZGVmLHA9VUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQT0=" },
+		{ "biwsbj1hbGljZSxyPWFiYw==", "" },
+		{ "eSwsbj1hbGljZSxyPWFiYw==", "" },
+		{ "cD10bHMtZXhwb3J0ZXIsLG49YWxpY2Uscj1hYmM=", "" },
+		{ "biwsbj1hbGljZSxyPWFiYw==", "" },
+		{ "bixhPWFsaWNlLAFhdXRoPUJlYXJlciBhYmMBAQ==", "" },
+	};
+
+	for (size_t i = 0; i < sizeof scenes / sizeof scenes[0]; i++)
+		for (size_t chunk = 1; chunk < 300; chunk += 37) {
+			struct world w = { .bindable = scenes[i].bindable };
+			struct buf in;
+
+			buf_init(&in, 2000);
+			buf_init(&w.out, 1 << 20);
+			buf_init(&w.left, 4000);
+			for (const char *f = scenes[i].in, *const *said_now = said_by_client[i]; *f != 0; f++)
+				if (*f == '%')
+					assert_true(buf_add(&in, slice_z(*said_now++)));
+				else
+					assert_true(buf_byte(&in, (uint8_t)*f));
+			run_chunked(&w, true, buf_slice(&in), chunk);
+			if (!said(&w, scenes[i].said))
+				print_error("%zu:\n%.*s\n", i, SFMT(buf_slice(&w.out)));
+			assert_true(said(&w, scenes[i].said));
+			assert_int_equal(w.next, scenes[i].next);
+			assert_true(said(&w, "AUTH=SCRAM-SHA-256-PLUS") == scenes[i].bindable);
+			if (w.next == LOBBY_HANDOFF)
+				assert_string_equal(w.tag, "a");
+			buf_free(&in);
+			buf_free(&w.out);
+			buf_free(&w.left);
+		}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(scram),
 		cmocka_unit_test(ordinary),
 		cmocka_unit_test(i001_starttls_injection),
 		cmocka_unit_test(i002_login_in_the_clear),

@@ -102,7 +102,8 @@ smtp_ehlo(struct smtp_session *s, const struct smtp_command *cmd)
 	if (!s->peer.tls && s->conf->starttls)
 		keyword(&b, "STARTTLS", 0);
 	if (s->peer.tls && s->conf->submission && s->account_id == 0)
-		keyword(&b, "AUTH PLAIN LOGIN", 0);
+		keyword(&b, s->peer.bindable ? "AUTH PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS"
+					     : "AUTH PLAIN LOGIN SCRAM-SHA-256", 0);
 	if (on->enhanced_codes)
 		keyword(&b, "ENHANCEDSTATUSCODES", 0);
 	if (on->dsn)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * AUTH PLAIN and LOGIN (RFC 4954). Whoever is unknown, disabled or wrong gets the same bytes (U-006);
+ * AUTH (RFC 4954): PLAIN and LOGIN here, SCRAM and OAUTHBEARER in scram.c. Whoever is unknown, disabled or wrong gets the same bytes (U-006);
  * the answers hold passwords, which are wiped when the command ends. */
+#include "lib/base/encode.h"
 #include "lib/base/own.h"
 #include "lib/clock/clock.h"
 #include "lib/parse/sasl/sasl.h"
 #include "rooms/smtp/session.h"
 
-static void
-failed(struct smtp_session *s, struct slice name, const char *why)
+void
+smtp_login_failed(struct smtp_session *s, struct slice name, const char *why)
 {
 	struct buf ip;
 
@@ -24,24 +25,49 @@ failed(struct smtp_session *s, struct slice name, const char *why)
 
 /* Sends a challenge; the answer comes to smtp_auth_answer(), however long the client takes: it must not
  * hold a thread meanwhile. */
-static void
-challenge(struct smtp_session *s, const char *text, enum smtp_answer what)
+void
+smtp_challenge(struct smtp_session *s, struct slice text, enum smtp_answer what)
 {
-	smtp_reply(s, 334, NULL, text);
+	struct buf line;
+
+	buf_init(&line, 2200);
+	(void)buf_add(&line, S("334 "));
+	PN_ASSERT(base64_encode(&line, text) && buf_add(&line, S("\r\n")));
+	if (stream_write(&s->stream, buf_slice(&line), smtp_after(SMTP_WRITE_MS)) != STREAM_OK)
+		s->over = true;
+	buf_free(&line);
 	s->answer = what;
 }
 
 /* True when what was decoded may be asked about; otherwise the reply was given. */
-static bool
-decoded(struct smtp_session *s, enum sasl_status st)
+bool
+smtp_decoded(struct smtp_session *s, enum sasl_status st)
 {
 	if (st == SASL_CANCEL)
 		smtp_error(s, 501, "5.7.0", "cancelled");
 	else if (st == SASL_SYNTAX)
 		smtp_error(s, 501, "5.5.2", "not base64");
 	else if (st == SASL_REFUSE)
-		failed(s, S(""), "malformed");
+		smtp_login_failed(s, S(""), "malformed");
 	return st == SASL_OK;
+}
+
+void
+smtp_login_later(struct smtp_session *s, struct slice name)
+{
+	SMTP_EVENT(s, EVENT_LOGIN_UNAVAILABLE, EF("protocol", S("smtp")), EF("name", name));
+	smtp_reply(s, 454, "4.7.0", "logins are not possible now, try later");
+}
+
+void
+smtp_logged_in(struct smtp_session *s, uint32_t account, struct slice address, struct slice name)
+{
+	txn_reset(s);
+	buf_reset(&s->account);
+	PN_ASSERT(buf_add(&s->account, address));
+	s->account_id = account;
+	SMTP_EVENT(s, EVENT_LOGIN_OK, EF("protocol", S("smtp")), EF("name", name));
+	smtp_reply(s, 235, "2.7.0", "welcome");
 }
 
 static void
@@ -55,21 +81,13 @@ ask(struct smtp_session *s, const struct sasl_login *who, struct arena *a)
 	enum ipc_status st =
 	    s->back->login(s->back->ctx, &in, clock_mono_ms() + 4 * SMTP_ASK_MS, a, &out);
 
-	if (st != IPC_OK || out.status == SMTP_AUTH_LOGIN_STATUS_TRY_LATER) {
-		SMTP_EVENT(s, EVENT_LOGIN_UNAVAILABLE, EF("protocol", S("smtp")), EF("name", who->name));
-		smtp_reply(s, 454, "4.7.0", "logins are not possible now, try later");
-		return;
-	}
-	if (out.status != SMTP_AUTH_LOGIN_STATUS_YES || out.account == 0) {
-		failed(s, who->name, out.status == SMTP_AUTH_LOGIN_STATUS_DISABLED ? "disabled" : "wrong");
-		return;
-	}
-	txn_reset(s);
-	buf_reset(&s->account);
-	PN_ASSERT(buf_add(&s->account, out.address));
-	s->account_id = out.account;
-	SMTP_EVENT(s, EVENT_LOGIN_OK, EF("protocol", S("smtp")), EF("name", who->name));
-	smtp_reply(s, 235, "2.7.0", "welcome");
+	if (st != IPC_OK || out.status == SMTP_AUTH_LOGIN_STATUS_TRY_LATER)
+		smtp_login_later(s, who->name);
+	else if (out.status != SMTP_AUTH_LOGIN_STATUS_YES || out.account == 0)
+		smtp_login_failed(s, who->name,
+		    out.status == SMTP_AUTH_LOGIN_STATUS_DISABLED ? "disabled" : "wrong");
+	else
+		smtp_logged_in(s, out.account, out.address, who->name);
 }
 
 static void
@@ -77,7 +95,7 @@ plain(struct smtp_session *s, struct slice line, struct arena *a)
 {
 	struct sasl_login who;
 
-	if (decoded(s, sasl_plain(line, a, &who)))
+	if (smtp_decoded(s, sasl_plain(line, a, &who)))
 		ask(s, &who, a);
 }
 
@@ -86,11 +104,11 @@ login_name(struct smtp_session *s, struct slice line, struct arena *a)
 {
 	struct slice name;
 
-	if (!decoded(s, sasl_login_name(line, a, &name)))
+	if (!smtp_decoded(s, sasl_login_name(line, a, &name)))
 		return;
 	buf_reset(&s->login_name);
 	PN_ASSERT(buf_add(&s->login_name, name));
-	challenge(s, "UGFzc3dvcmQ6", SMTP_ANSWER_PASSWORD);
+	smtp_challenge(s, S("Password:"), SMTP_ANSWER_PASSWORD);
 }
 
 static void
@@ -98,7 +116,7 @@ login_password(struct smtp_session *s, struct slice line, struct arena *a)
 {
 	struct sasl_login who = { .name = buf_slice(&s->login_name) };
 
-	if (decoded(s, sasl_login_password(line, a, &who.password)))
+	if (smtp_decoded(s, sasl_login_password(line, a, &who.password)))
 		ask(s, &who, a);
 	buf_free(&s->login_name);
 }
@@ -116,8 +134,14 @@ smtp_auth_answer(struct smtp_session *s, enum stream_status st, struct slice lin
 		plain(s, line, a);
 	else if (what == SMTP_ANSWER_NAME)
 		login_name(s, line, a);
-	else
+	else if (what == SMTP_ANSWER_PASSWORD)
 		login_password(s, line, a);
+	else if (what == SMTP_ANSWER_OAUTH)
+		smtp_oauth(s, line, a);
+	else if (what == SMTP_ANSWER_OAUTH_LAST)
+		smtp_login_failed(s, S(""), "no issuer of tokens");
+	else
+		smtp_scram_answer(s, what, line, a);
 	stream_wipe(&s->stream);
 }
 
@@ -134,13 +158,21 @@ smtp_auth(struct smtp_session *s, const struct smtp_command *cmd)
 	else if (!smtp_auth_parse(cmd->args, &mechanism, &initial))
 		smtp_error(s, 501, "5.5.4", "a mechanism is needed");
 	else if (slice_ieq(mechanism, S("PLAIN")) && initial.p == NULL)
-		challenge(s, "", SMTP_ANSWER_PLAIN);
+		smtp_challenge(s, S(""), SMTP_ANSWER_PLAIN);
 	else if (slice_ieq(mechanism, S("PLAIN")))
 		plain(s, initial, a);
 	else if (slice_ieq(mechanism, S("LOGIN")) && initial.p == NULL)
-		challenge(s, "VXNlcm5hbWU6", SMTP_ANSWER_NAME);
+		smtp_challenge(s, S("Username:"), SMTP_ANSWER_NAME);
 	else if (slice_ieq(mechanism, S("LOGIN")))
 		login_name(s, initial, a);
+	else if (slice_ieq(mechanism, S("SCRAM-SHA-256")))
+		smtp_scram_begin(s, false, initial, a);
+	else if (slice_ieq(mechanism, S("SCRAM-SHA-256-PLUS")) && s->peer.bindable)
+		smtp_scram_begin(s, true, initial, a);
+	else if (slice_ieq(mechanism, S("OAUTHBEARER")) && initial.p == NULL)
+		smtp_challenge(s, S(""), SMTP_ANSWER_OAUTH);
+	else if (slice_ieq(mechanism, S("OAUTHBEARER")))
+		smtp_oauth(s, initial, a);
 	else
 		smtp_error(s, 504, "5.5.4", "mechanism is not offered");
 	stream_wipe(&s->stream);

@@ -26,6 +26,20 @@ ask_login(void *ctx, const struct smtp_auth_login *in, uint64_t deadline_ms, str
 }
 
 static enum ipc_status
+ask_scram_first(void *ctx, const struct smtp_auth_scram_first *in, uint64_t deadline_ms, struct arena *a,
+    struct smtp_auth_scram_first_answer *out)
+{
+	return smtp_auth_scram_first(((struct smtp_room *)ctx)->auth, in, deadline_ms, a, out);
+}
+
+static enum ipc_status
+ask_scram_final(void *ctx, const struct smtp_auth_scram_final *in, uint64_t deadline_ms, struct arena *a,
+    struct smtp_auth_scram_final_answer *out)
+{
+	return smtp_auth_scram_final(((struct smtp_room *)ctx)->auth, in, deadline_ms, a, out);
+}
+
+static enum ipc_status
 ask_owns(void *ctx, const struct smtp_auth_owns *in, uint64_t deadline_ms, struct arena *a,
     struct smtp_auth_owns_answer *out)
 {
@@ -193,6 +207,9 @@ peer_facts(struct smtp_peer *peer, const struct door_smtp_converse *m)
 		copy_name(peer->tls_version, sizeof peer->tls_version,
 		    m->tls == DOOR_SMTP_TLS_TLS13 ? S("TLSv1.3") : S("TLSv1.2"));
 	copy_name(peer->cipher, sizeof peer->cipher, m->cipher);
+	peer->bindable = m->binding.n == sizeof peer->binding;
+	if (peer->bindable)
+		memcpy(peer->binding, m->binding.p, sizeof peer->binding);
 }
 
 static void
@@ -345,8 +362,9 @@ smtp_room_init(struct smtp_room *r, struct proc *p, struct loop *l, const struct
 	r->auth = ipc_client_new("auth");
 	r->queue = ipc_client_new("queue");
 	r->scan = ipc_client_new("scan");
-	r->back = (struct smtp_backend){ ask_rcpt, ask_login, ask_owns, ask_accept, ask_judge,
-		give_to_door, tell_event, r };
+	r->back = (struct smtp_backend){ .rcpt = ask_rcpt, .login = ask_login, .scram_first = ask_scram_first,
+		.scram_final = ask_scram_final, .owns = ask_owns, .accept = ask_accept, .judge = ask_judge,
+		.starttls = give_to_door, .event = tell_event, .ctx = r };
 	r->pool = pool_new(l, &conv_ops, SMTP_THREADS, SMTP_STACK);
 }
 

@@ -16,6 +16,7 @@
 #include "ipc/smtp_scan.h"
 #include "lib/base/ip.h"
 #include "lib/events/events.h"
+#include "lib/parse/sasl/sasl.h"
 #include "lib/parse/smtp/command.h"
 #include "lib/parse/smtp/data.h"
 #include "lib/parse/smtp/params.h"
@@ -48,6 +49,8 @@ struct smtp_peer {
 	bool tls;	 /* door speaks TLS with the client */
 	bool after_starttls; /* no greeting: the client comes back from its handshake */
 	char tls_version[8], cipher[48]; /* "TLSv1.3"; empty without TLS */
+	bool bindable;	     /* binding is there: SCRAM-SHA-256-PLUS can be offered */
+	uint8_t binding[32]; /* tls-exporter, RFC 9266 */
 };
 
 struct smtp_session;
@@ -59,6 +62,10 @@ struct smtp_backend {
 	    struct arena *a, struct smtp_auth_rcpt_answer *out);
 	enum ipc_status (*login)(void *ctx, const struct smtp_auth_login *in, uint64_t deadline_ms,
 	    struct arena *a, struct smtp_auth_login_answer *out);
+	enum ipc_status (*scram_first)(void *ctx, const struct smtp_auth_scram_first *in, uint64_t deadline_ms,
+	    struct arena *a, struct smtp_auth_scram_first_answer *out);
+	enum ipc_status (*scram_final)(void *ctx, const struct smtp_auth_scram_final *in, uint64_t deadline_ms,
+	    struct arena *a, struct smtp_auth_scram_final_answer *out);
 	enum ipc_status (*owns)(void *ctx, const struct smtp_auth_owns *in, uint64_t deadline_ms,
 	    struct arena *a, struct smtp_auth_owns_answer *out);
 	enum ipc_status (*accept)(void *ctx, const struct smtp_queue_accept *in, uint64_t deadline_ms,
@@ -106,7 +113,17 @@ struct smtp_chunk {
 };
 
 /* What the next line is: a command, or what the client answers to a challenge of AUTH. */
-enum smtp_answer { SMTP_ANSWER_NONE, SMTP_ANSWER_PLAIN, SMTP_ANSWER_NAME, SMTP_ANSWER_PASSWORD };
+enum smtp_answer {
+	SMTP_ANSWER_NONE,
+	SMTP_ANSWER_PLAIN,
+	SMTP_ANSWER_NAME,
+	SMTP_ANSWER_PASSWORD,
+	SMTP_ANSWER_SCRAM_FIRST,
+	SMTP_ANSWER_SCRAM_FINAL,
+	SMTP_ANSWER_SCRAM_LAST, /* nothing, after our signature */
+	SMTP_ANSWER_OAUTH,
+	SMTP_ANSWER_OAUTH_LAST, /* whatever the client says to a refusal */
+};
 
 struct smtp_session {
 	struct stream stream;
@@ -118,7 +135,10 @@ struct smtp_session {
 	struct buf account;	/* address of the account that logged in */
 	uint32_t account_id;	/* 0: nobody */
 	enum smtp_answer answer;
-	struct buf login_name; /* between the two answers of AUTH LOGIN */
+	struct buf login_name; /* between two answers of AUTH: LOGIN's name, SCRAM's header */
+	uint8_t scram_flag;    /* of that header */
+	bool scram_plus;       /* the mechanism is SCRAM-SHA-256-PLUS */
+	uint32_t proved_id;    /* whose proof was right, until the exchange has ended */
 	bool esmtp, greeted, over, tls_started;
 	unsigned errors, junk, bad_rcpts, bad_logins, transactions, commands;
 	uint64_t deadline_ms; /* when a silent client is told goodbye */
@@ -203,6 +223,16 @@ void smtp_starttls(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_auth(struct smtp_session *s, const struct smtp_command *cmd);
 /* The line that answers a challenge of AUTH; st is STREAM_OK, STREAM_BAD or STREAM_TOO_LONG. */
 void smtp_auth_answer(struct smtp_session *s, enum stream_status st, struct slice line);
+/* Between login.c and scram.c: a refusal that counts, a challenge, what could not be decoded (false after
+ * its reply), and success. */
+void smtp_login_failed(struct smtp_session *s, struct slice name, const char *why);
+void smtp_login_later(struct smtp_session *s, struct slice name);
+void smtp_challenge(struct smtp_session *s, struct slice text, enum smtp_answer what);
+bool smtp_decoded(struct smtp_session *s, enum sasl_status st);
+void smtp_logged_in(struct smtp_session *s, uint32_t account, struct slice address, struct slice name);
+void smtp_scram_begin(struct smtp_session *s, bool plus, struct slice initial, struct arena *a);
+void smtp_scram_answer(struct smtp_session *s, enum smtp_answer what, struct slice line, struct arena *a);
+void smtp_oauth(struct smtp_session *s, struct slice line, struct arena *a);
 void smtp_mail(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_rcpt(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_data_begin(struct smtp_session *s, const struct smtp_command *cmd);

@@ -16,6 +16,7 @@ struct world {
 	/* the client: segments end at 0x1f where the script has one, otherwise behind each LF */
 	struct slice script;
 	size_t at;
+	bool bindable;	  /* door has exported a binding of 32 times 'B' */
 	bool marked;	  /* the script has segments */
 	bool hang;	  /* silent at the end, not gone */
 	struct buf out;	  /* what the client got */
@@ -146,6 +147,44 @@ world_login(void *ctx, const struct smtp_auth_login *in, uint64_t deadline_ms, s
 	return IPC_OK;
 }
 
+/* Alice's exchange, with a nonce that does not change; the proof that is right is 32 times 'P'. */
+static enum ipc_status
+world_scram_first(void *ctx, const struct smtp_auth_scram_first *in, uint64_t deadline_ms, struct arena *a,
+    struct smtp_auth_scram_first_answer *out)
+{
+	struct world *w = ctx;
+
+	(void)deadline_ms;
+	(void)a;
+	PN_ASSERT(slice_starts(in->bare, S("n=")));
+	if (w->auth_ipc != IPC_OK)
+		return w->auth_ipc;
+	*out = (struct smtp_auth_scram_first_answer){ .status = SMTP_AUTH_LOGIN_STATUS_YES,
+		.challenge = S("r=abcdef,s=QSXCR+Q6sek8bf92QSXCRw==,i=16384") };
+	return IPC_OK;
+}
+
+static enum ipc_status
+world_scram_final(void *ctx, const struct smtp_auth_scram_final *in, uint64_t deadline_ms, struct arena *a,
+    struct smtp_auth_scram_final_answer *out)
+{
+	struct world *w = ctx;
+
+	(void)deadline_ms;
+	(void)a;
+	w->logins++;
+	if (w->auth_ipc != IPC_OK)
+		return w->auth_ipc;
+	*out = (struct smtp_auth_scram_final_answer){ .status = SMTP_AUTH_LOGIN_STATUS_NO };
+	if (slice_eq(in->proof, S("PPPPPPPPPPPPPPPPPPPPPPPPPPPPPPPP")) &&
+	    slice_ends(in->without_proof, S(",r=abcdef")))
+		*out = (struct smtp_auth_scram_final_answer){ .status = SMTP_AUTH_LOGIN_STATUS_YES,
+			.account = 1,
+			.address = S("alice@example.test"),
+			.signature = S("SSSSSSSSSSSSSSSSSSSSSSSSSSSSSSSS") };
+	return IPC_OK;
+}
+
 static enum ipc_status
 world_owns(void *ctx, const struct smtp_auth_owns *in, uint64_t deadline_ms, struct arena *a,
     struct smtp_auth_owns_answer *out)
@@ -246,7 +285,8 @@ world_init(struct world *w, bool submission)
 	*w = (struct world){ .conf = { .hostname = S("mx.example.test"), .submission = submission,
 				 .starttls = true, .max_size = 1000000,
 				 .at = { { .enhanced_codes = true, .chunking = true, .smtputf8 = true } } },
-		.back = { .rcpt = world_rcpt, .login = world_login, .owns = world_owns,
+		.back = { .rcpt = world_rcpt, .login = world_login,
+		    .scram_first = world_scram_first, .scram_final = world_scram_final, .owns = world_owns,
 		    .accept = world_accept, .judge = world_judge, .starttls = world_starttls,
 		    .event = world_event, .ctx = w } };
 	buf_init(&w->out, 10000000);
@@ -279,6 +319,8 @@ world_talk(struct world *w, struct slice script, bool tls, bool after_starttls)
 	enum smtp_next end;
 
 	if (tls) {
+		peer.bindable = w->bindable;
+		memset(peer.binding, 'B', sizeof peer.binding);
 		memcpy(peer.tls_version, "TLSv1.3", 8);
 		memcpy(peer.cipher, "TLS_AES_256_GCM_SHA384", 23);
 	}

@@ -75,6 +75,80 @@ login_table(void **state)
 	}
 }
 
+/* SCRAM and OAUTHBEARER: bindable is whether door has exported a binding. */
+static const struct {
+	const char *name;
+	bool bindable;
+	struct slice script;
+	const char *want;
+	unsigned accepted, logins;
+} exchanges[] = {
+	{ "SCRAM", false, S_INIT(HELLO "AUTH SCRAM-SHA-256 biwsbj1hbGljZUBleGFtcGxlLnRlc3Qscj1hYmM=\r\n"
+	    "Yz1iaXdzLHI9YWJjZGVmLHA9VUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQT0=\r\n"
+	    "\r\n"), "220 250 334 334 235", 0, 1 },
+	{ "SCRAM, first without initial response", false, S_INIT(HELLO "AUTH SCRAM-SHA-256\r\n"
+	    "biwsbj1hbGljZUBleGFtcGxlLnRlc3Qscj1hYmM=\r\n"
+	    "Yz1iaXdzLHI9YWJjZGVmLHA9VUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQT0=\r\n"
+	    "=\r\n"
+	    "NOOP\r\n"), "220 250 334 334 334 235 250", 0, 1 },
+	{ "SCRAM where PLUS could be had", true, S_INIT(HELLO "AUTH SCRAM-SHA-256 biwsbj1hbGljZUBleGFtcGxlLnRlc3Qscj1hYmM=\r\n"
+	    "Yz1iaXdzLHI9YWJjZGVmLHA9VUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQT0=\r\n"
+	    "\r\n"), "220 250 334 334 235", 0, 1 },
+	{ "PLUS", true, S_INIT(HELLO "AUTH SCRAM-SHA-256-PLUS cD10bHMtZXhwb3J0ZXIsLG49YWxpY2VAZXhhbXBsZS50ZXN0LHI9YWJj\r\n"
+	    "Yz1jRDEwYkhNdFpYaHdiM0owWlhJc0xFSkNRa0pDUWtKQ1FrSkNRa0pDUWtKQ1FrSkNRa0pDUWtKQ1FrSkNRa0pDLHI9YWJjZGVmLHA9VUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQT0=\r\n"
+	    "\r\n"), "220 250 334 334 235", 0, 1 },
+	{ "U-018 faked binding", true, S_INIT(HELLO "AUTH SCRAM-SHA-256-PLUS cD10bHMtZXhwb3J0ZXIsLG49YWxpY2VAZXhhbXBsZS50ZXN0LHI9YWJj\r\n"
+	    "Yz1jRDEwYkhNdFpYaHdiM0owWlhJc0xFTkRRME5EUTBORFEwTkRRME5EUTBORFEwTkRRME5EUTBORFEwTkRRME5ELHI9YWJjZGVmLHA9VUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQT0=\r\n"), "220 250 334 535", 0, 0 },
+	{ "U-018 no binding", true, S_INIT(HELLO "AUTH SCRAM-SHA-256-PLUS cD10bHMtZXhwb3J0ZXIsLG49YWxpY2VAZXhhbXBsZS50ZXN0LHI9YWJj\r\n"
+	    "Yz1jRDEwYkhNdFpYaHdiM0owWlhJc0xBPT0scj1hYmNkZWYscD1VRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZBPQ==\r\n"), "220 250 334 535", 0, 0 },
+	{ "U-018 n where PLUS was chosen", true, S_INIT(HELLO "AUTH SCRAM-SHA-256-PLUS biwsbj1hbGljZUBleGFtcGxlLnRlc3Qscj1hYmM=\r\n"), "220 250 535", 0, 0 },
+	{ "U-018 y where PLUS was offered", true, S_INIT(HELLO "AUTH SCRAM-SHA-256 eSwsbj1hbGljZUBleGFtcGxlLnRlc3Qscj1hYmM=\r\n"), "220 250 535", 0, 0 },
+	{ "U-018 header changed", true, S_INIT(HELLO "AUTH SCRAM-SHA-256 biwsbj1hbGljZUBleGFtcGxlLnRlc3Qscj1hYmM=\r\n"
+	    "Yz1lU3dzLHI9YWJjZGVmLHA9VUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQT0=\r\n"), "220 250 334 535", 0, 0 },
+	{ "PLUS where it is not offered", false, S_INIT(HELLO "AUTH SCRAM-SHA-256-PLUS cD10bHMtZXhwb3J0ZXIsLG49YWxpY2VAZXhhbXBsZS50ZXN0LHI9YWJj\r\n"), "220 250 504", 0, 0 },
+	{ "wrong proof", false, S_INIT(HELLO "AUTH SCRAM-SHA-256 biwsbj1hbGljZUBleGFtcGxlLnRlc3Qscj1hYmM=\r\n"
+	    "Yz1iaXdzLHI9YWJjZGVmLHA9VVZGUlVWRlJVVkZSVVZGUlVWRlJVVkZSVVZGUlVWRlJVVkZSVVZGUlVWRT0=\r\n"), "220 250 334 535", 0, 1 },
+	{ "cancelled", false, S_INIT(HELLO "AUTH SCRAM-SHA-256 biwsbj1hbGljZUBleGFtcGxlLnRlc3Qscj1hYmM=\r\n"
+	    "*\r\n"
+	    "NOOP\r\n"), "220 250 334 501 250", 0, 0 },
+	{ "cancelled at the end", false, S_INIT(HELLO "AUTH SCRAM-SHA-256 biwsbj1hbGljZUBleGFtcGxlLnRlc3Qscj1hYmM=\r\n"
+	    "Yz1iaXdzLHI9YWJjZGVmLHA9VUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQT0=\r\n"
+	    "*\r\n"
+	    "MAIL FROM:<alice@example.test>\r\n"), "220 250 334 334 501 530", 0, 1 },
+	{ "more at the end", false, S_INIT(HELLO "AUTH SCRAM-SHA-256 biwsbj1hbGljZUBleGFtcGxlLnRlc3Qscj1hYmM=\r\n"
+	    "Yz1iaXdzLHI9YWJjZGVmLHA9VUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQlFVRkJRVUZCUVVGQT0=\r\n"
+	    "bW9yZQ==\r\n"
+	    "MAIL FROM:<alice@example.test>\r\n"), "220 250 334 334 535 530", 0, 1 },
+	{ "foreign authzid", false, S_INIT(HELLO "AUTH SCRAM-SHA-256 bixhPXJvb3Qsbj1hbGljZUBleGFtcGxlLnRlc3Qscj1hYmM=\r\n"), "220 250 535", 0, 0 },
+	{ "no base64", false, S_INIT(HELLO "AUTH SCRAM-SHA-256 !!!\r\n"), "220 250 501", 0, 0 },
+	{ "U-020", true, S_INIT(HELLO "AUTH OAUTHBEARER bixhPWFsaWNlQGV4YW1wbGUudGVzdCwBYXV0aD1CZWFyZXIgZXlKaGJHY2lPaUp1YjI1bEluMC5leUpoZFdRaU9pSjRJbjAuAQE=\r\n"
+	    "AQ==\r\n"
+	    "NOOP\r\n"), "220 250 334 535 250", 0, 0 },
+	{ "U-020 malformed", true, S_INIT(HELLO "AUTH OAUTHBEARER bixhPWFsaWNlQGV4YW1wbGUudGVzdCwBYXV0aD1CZWFyZXIgYTsuLi8uLi9iAQE=\r\n"), "220 250 535", 0, 0 },
+};
+
+static void
+exchange_table(void **state)
+{
+	for (size_t i = 0; i < sizeof exchanges / sizeof exchanges[0]; i++) {
+		struct world w;
+		const char *got;
+
+		world_init(&w, true);
+		w.bindable = exchanges[i].bindable;
+		(void)world_talk(&w, exchanges[i].script, true, false);
+		got = codes(&w);
+		if (strcmp(got, exchanges[i].want) != 0)
+			print_error("%s:\n%.*s\n", exchanges[i].name, SFMT(buf_slice(&w.out)));
+		assert_string_equal(got, exchanges[i].want);
+		assert_int_equal(w.accepted, exchanges[i].accepted);
+		assert_int_equal(w.logins, exchanges[i].logins);
+		assert_true(said(&w.out, "SCRAM-SHA-256-PLUS\r\n") == exchanges[i].bindable);
+		assert_false(said(&w.out, "OAUTHBEARER"));
+		world_free(&w);
+	}
+}
+
 /* U-006: identical bytes; U-008, U-004: long responses; auth away: 454, nothing refused for good. */
 static void
 login_details(void **state)
@@ -141,6 +215,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(login_table),
+		cmocka_unit_test(exchange_table),
 		cmocka_unit_test(login_details),
 		cmocka_unit_test(a_login_parks),
 	};

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ * SCRAM-SHA-256 (RFC 5802, RFC 7677): the keys that are stored, and what is computed of them. A password
+ * beyond ASCII is taken as the bytes that it has: clients send UTF-8, and hardly one prepares it. */
+#pragma once
+
+#include "lib/base/buf.h"
+
+#define SCRAM_KEY ((size_t)32)
+#define SCRAM_SALT ((size_t)16)
+#define SCRAM_ITERATIONS 16384u /* RFC 7677 section 4 asks for 4096 and recommends 15,000 */
+
+struct scram_keys {
+	uint32_t iterations;
+	uint8_t salt[SCRAM_SALT];
+	uint8_t stored[SCRAM_KEY], server[SCRAM_KEY];
+};
+
+/* New keys with a new salt: 20 ms of work. */
+void scram_make(struct scram_keys *k, struct slice password);
+/* The same with the salt and iterations that are there. */
+void scram_derive(struct scram_keys *k, struct slice salt, struct slice password);
+/* "SCRAM-SHA-256$16384:salt$stored:server", base64: at most 140 bytes. */
+bool scram_put(struct buf *b, const struct scram_keys *k);
+/* Of the second line of an account's hash. False where there is none. */
+bool scram_read(struct slice hash, struct scram_keys *k);
+/* Is the proof right for this AuthMessage? *signature is the server's in any case. Both take as long for
+ * a wrong proof as for a right one. */
+bool scram_verify(const struct scram_keys *k, struct slice auth_message, const uint8_t proof[static SCRAM_KEY],
+    uint8_t signature[static SCRAM_KEY]);
