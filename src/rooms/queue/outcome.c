@@ -130,10 +130,10 @@ outcome_put_off(struct queue *q, struct task *t, uint64_t us, bool tried, const 
 	if (warns(q, t, now))
 		d.tell = TELL_DELAYED;
 	done(q, t, &d, o);
-	if (tried)
+	if (tried || t->fresh) /* what waits for a dead destination is told of once */
 		EVENT(EVENT_QUEUE_DEFERRED, t->session, slice_z(t->queue_id), S(""), EF("to", slice_z(t->rcpt)),
 		    EF("remote", o->remote), EN("code", o->code), EF("status", o->status), EF("reason", o->reason),
-		    EN("attempt", t->attempts + 1), EN("next_ms", (d.next - now) / 1000));
+		    EN("attempt", t->attempts + tried), EN("next_ms", (d.next - now) / 1000));
 	schedule_later(q, d.next);
 	task_free(q, t);
 }

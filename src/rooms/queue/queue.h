@@ -59,7 +59,9 @@ struct task {
 	int64_t received_us;
 	uint32_t account, submitter, attempts;
 	uint8_t flags, notify, rank;
-	bool warned, dropped;	/* dropped: an administrator ended it while it was under way */
+	bool warned;
+	bool fresh;	/* never put off */
+	bool dropped;	/* an administrator ended it while it was under way */
 	char *sender, *rcpt, *queue_id; /* one allocation */
 };
 

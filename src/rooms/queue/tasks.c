@@ -137,6 +137,7 @@ task_new(struct queue *q, const struct spool_delivery *d, struct content *conten
 	t->attempts = d->attempts;
 	t->queued = d->queued;
 	t->warned = d->warned;
+	t->fresh = d->next == d->queued;
 	t->rank = rank_of(d);
 	t->received_us = (int64_t)d->received;
 	t->more = more_of(d);
