@@ -11,16 +11,16 @@ ACTIONS = 0x1FF
 
 
 class Milter:
-    """An OpenDKIM of our own on a socket in where; conf: text of its configuration."""
+    """An OpenDKIM (or OpenDMARC) of our own on a socket in where; conf: text of its configuration."""
 
-    def __init__(self, where, name, conf):
+    def __init__(self, where, name, conf, program="opendkim"):
         self.path = os.path.join(where, name + ".sock")
         path = os.path.join(where, name + ".conf")
         if os.path.exists(self.path):
             os.unlink(self.path)
         with open(path, "w") as f:
             f.write(conf)
-        self.process = subprocess.Popen(["opendkim", "-f", "-x", path, "-p", "local:" + self.path],
+        self.process = subprocess.Popen([program, "-f", "-x" if program == "opendkim" else "-c", path, "-p", "local:" + self.path],
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         while True:
             try:

@@ -44,7 +44,7 @@ def rdata(kind, text):
 
 
 class Zone:
-    def __init__(self, records):
+    def __init__(self, records, port=0):
         self.records, self.asked = {}, collections.Counter()
         for (name, kind), values in records.items():
             self.add(name, kind, values)
@@ -70,7 +70,7 @@ class Zone:
         class TcpServer(socketserver.ThreadingTCPServer):
             daemon_threads, allow_reuse_address = True, True
 
-        self.udp = UdpServer(("127.0.0.1", 0), Udp)
+        self.udp = UdpServer(("127.0.0.1", port), Udp)
         self.port = self.udp.server_address[1]
         self.tcp = TcpServer(("127.0.0.1", self.port), Tcp)
 

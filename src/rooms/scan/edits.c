@@ -28,6 +28,19 @@ scan_edit(struct scan_job *j, uint64_t at, uint64_t remove, struct slice insert)
 	j->n_edits++;
 }
 
+void
+scan_on_top(struct scan_job *j, struct slice insert)
+{
+	PN_ASSERT(insert.n <= SCAN_INSERT);
+	if (j->n_edits == SCAN_EDITS) {
+		j->full = true;
+		return;
+	}
+	for (size_t k = j->n_edits++; k > 0; k--)
+		j->edits[k] = j->edits[k - 1];
+	j->edits[0] = (struct smtp_scan_edit){ .insert = insert };
+}
+
 size_t
 scan_remove_forged(struct scan_job *j)
 {

@@ -177,7 +177,7 @@ put_on_top(struct scan_job *j, const struct judge_verdict *v)
 	(void)buf_add(&top, v->field);
 	if (top.bad || !arena_copy(j->a, buf_slice(&top), &text))
 		return false;
-	scan_edit(j, 0, 0, text);
+	scan_on_top(j, text);
 	return true;
 }
 

@@ -83,7 +83,7 @@ sign(struct scan_job *j, const struct outgoing *o, struct slice domain)
 	if (!as_it_will_be(j, o, &m) || !scan_sign(j, &m, domain, &fields, &n))
 		return false;
 	if (fields.n > 0)
-		scan_edit(j, 0, 0, fields);
+		scan_on_top(j, fields);
 	SCAN_EVENT(j, EVENT_SCAN_SIGNED, EF("domain", domain), EN("signatures", fields.n > 0 ? n : 0),
 	    EN("bcc_removed", o->hidden), EN("added", o->fields.n), EN("ms", clock_mono_ms() - j->now_ms));
 	return true;

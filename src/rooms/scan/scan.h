@@ -76,6 +76,8 @@ void scan_outgoing(struct scan_job *j, struct slice bytes, struct smtp_scan_judg
 
 /* Adds an edit, keeping the order of at; neighbouring removals become one. */
 void scan_edit(struct scan_job *j, uint64_t at, uint64_t remove, struct slice insert);
+/* Adds the edit that puts insert before everything, also before what was inserted there already. */
+void scan_on_top(struct scan_job *j, struct slice insert);
 /* Removes the fields of the header that claim to be results of our own. How many. */
 size_t scan_remove_forged(struct scan_job *j);
 /* The answer "try later" for a reason of our own. */
