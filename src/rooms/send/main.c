@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * send: carries mail to other servers: SMTP out, LMTP to other stores, smarthosts. Talks to whoever is the MX of a
- * domain, so it holds nothing but the message under way: no file, no mailbox, no private key; it listens nowhere.
+ * domain, so it holds nothing but the message under way and the MTA-STS policies of others: no mailbox, no private key; it
+ * listens nowhere.
  *
  * From warden: settings (settings.c), the descriptor "roots" (the system's CA certificates), "credential.N" (user and
- * password of a smarthost), the peers "queue" and "dns". */
+ * password of a smarthost), the directory of sts.db, the peers "queue", "dns" and "fetch". */
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -47,9 +48,11 @@ main(void)
 	static const struct proc_peers peers = { .introduce = send_introduce, .stop = send_stop };
 	struct proc *p = proc_boot("send");
 	uint16_t allowed[1 + SEND_RELAYS + SEND_ROUTES + 1] = { 0 };
-	struct proc_walls walls = { .own = own_calls, .threads = true, .max_files = 4096, .max_file_size = 4096,
-		.connect_ports = allowed };
+	struct proc_walls walls = { .own = own_calls, .threads = true, .files = true, .max_files = 4096,
+		.max_file_size = (uint64_t)1 << 33, .connect_ports = allowed };
 	struct loop *loop = loop_new();
+	struct stscache *cache = NULL;
+	int roots;
 
 	send_settings(p, &conf);
 	ports(&conf, allowed);
@@ -57,8 +60,11 @@ main(void)
 		(void)fputs("send: OpenSSL cannot be used\n", stderr);
 		return EX_SOFTWARE;
 	}
-	send_room_init(&house, p, loop, &conf);
-	house.roots_fd = proc_descriptor(p, "roots");
+	roots = proc_descriptor(p, "roots");
 	proc_lock(p, &walls);
+	if (stscache_open("sts.db", &cache) != STORE_OK)
+		(void)fputs("send: sts.db cannot be opened: MTA-STS policies are fetched each time\n", stderr);
+	send_room_init(&house, p, loop, &conf, cache);
+	house.roots_fd = roots;
 	return proc_serve(p, loop, &peers, &house);
 }

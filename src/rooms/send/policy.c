@@ -59,7 +59,9 @@ row(struct trip *t, const struct tlspolicy_host *th, const char *type, struct sl
 void
 policy_find(struct trip *t)
 {
-	struct tlspolicy_env env = env_of(t, NULL);
+	struct sts_asker asker = { .source = &t->h->sts, .session = t->j->m.session };
+	struct tlspolicy_sts sts = sts_source_of(&asker);
+	struct tlspolicy_env env = env_of(t, &sts);
 
 	if (!has_policies(t))
 		return;

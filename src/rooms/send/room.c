@@ -134,6 +134,8 @@ send_introduce(void *house, const char *peer, const char *instance, int fd)
 	(void)instance;
 	if (slice_eq(slice_z(peer), S("dns"))) {
 		resolve_room_connect(&h->dns, fd);
+	} else if (slice_eq(slice_z(peer), S("fetch"))) {
+		sts_source_connect(&h->sts, fd);
 	} else if (slice_eq(slice_z(peer), S("queue"))) {
 		drop_queue(h);
 		(void)pthread_mutex_lock(&h->lock);
@@ -163,13 +165,14 @@ tick(void *arg)
 }
 
 void
-send_room_init(struct send_house *h, struct proc *p, struct loop *l, struct send_conf *conf)
+send_room_init(struct send_house *h, struct proc *p, struct loop *l, struct send_conf *conf, struct stscache *cache)
 {
 	*h = (struct send_house){ .proc = p, .loop = l, .conf = conf, .roots_fd = -1 };
 	(void)pthread_mutex_init(&h->lock, NULL);
 	h->random = (uint64_t)clock_wall_us();
 	resolve_room_init(&h->dns, DNS_MS);
 	h->resolver = ask_room;
+	sts_source_init(&h->sts, cache);
 	h->tls = tls_client_new();
 	h->pool = pool_new(l, &job_ops, SEND_THREADS, SEND_STACK);
 	(void)loop_after(l, EXPIRE_MS, tick, h);

@@ -15,12 +15,12 @@
 #include <pthread.h>
 
 #include "ipc/queue_send.h"
+#include "lib/fetch/sts.h"
 #include "lib/parse/smtp/reply.h"
 #include "lib/proc/pool.h"
 #include "lib/proc/proc.h"
 #include "lib/resolve/room.h"
 #include "lib/tls/client.h"
-#include "lib/verify/tlspolicy/tlspolicy.h"
 #include "rooms/send/hosts.h"
 
 #define SEND_RELAYS 8u	    /* smarthosts */
@@ -203,6 +203,7 @@ struct send_house {
 	struct tls_client *tls;
 	int roots_fd; /* the system's CA certificates, read when first needed; -1: none, or read */
 	struct resolve_room dns;
+	struct sts_source sts;
 	struct resolver (*resolver)(struct send_house *h, struct resolve_asker *asker); /* tests have their own */
 	struct ipc_channel *queue;
 	struct loop_watch *queue_watch;
@@ -278,7 +279,7 @@ struct job {
 
 /* Does all of a job and fills job->answer. In the job's thread. */
 void relay_job(struct job *job);
-/* Everything but the peers; p may be NULL. */
-void send_room_init(struct send_house *h, struct proc *p, struct loop *l, struct send_conf *conf);
+/* Everything but the peers; p may be NULL. cache keeps MTA-STS policies; NULL: nothing does. */
+void send_room_init(struct send_house *h, struct proc *p, struct loop *l, struct send_conf *conf, struct stscache *cache);
 void send_introduce(void *house, const char *peer, const char *instance, int fd);
 void send_stop(void *house);

@@ -198,7 +198,7 @@ setup(void **state)
 		return -1;
 	conf.reach.n_allowed = 1;
 	loop = loop_new();
-	send_room_init(&house, NULL, loop, &conf);
+	send_room_init(&house, NULL, loop, &conf, NULL);
 	house.resolver = from_zone;
 	introduce_queue();
 	return 0;

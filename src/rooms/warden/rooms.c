@@ -22,7 +22,7 @@ static const struct room_kind KINDS[] = {
 	{ "keys", "", 2, "keys", "key" },
 	{ "auth", "", 3, "auth", "" },
 	{ "queue", "", 4, "queue", "" },
-	{ "send", "", 11, NULL, "roots, credential.N" },
+	{ "send", "", 11, "send", "roots, credential.N" },
 	{ "scan", "", 10, NULL, "" },
 	{ "smtp", "mx", 5, NULL, "" },
 	{ "smtp", "submission", 6, NULL, "" },
