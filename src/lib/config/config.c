@@ -326,10 +326,13 @@ check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 	    !text(cfg, "run_dir", c->run_dir, sizeof c->run_dir) ||
 	    !text(cfg, "room_dir", c->room_dir, sizeof c->room_dir) ||
 	    !text(cfg, "certificate", c->certificate, sizeof c->certificate) ||
-	    !text(cfg, "key", c->key, sizeof c->key) || !numbers(cfg, c) || !senders(cfg, c))
+	    !text(cfg, "key", c->key, sizeof c->key) ||
+	    !text(cfg, "postmaster", c->postmaster, sizeof c->postmaster) || !numbers(cfg, c) || !senders(cfg, c))
 		return false;
 	if (strlen(c->run_dir) > 90) /* the path of a local socket ends at 107 bytes */
 		return complain(errors, path, "run_dir is over 90 bytes long", c->run_dir);
+	if (c->postmaster[0] != '\0' && strchr(c->postmaster, '@') == NULL)
+		return complain(errors, path, "postmaster is no address", c->postmaster);
 	if (!config_hostname_ok(slice_z(c->hostname)))
 		return complain(errors, path, "hostname is no full host name", c->hostname);
 	for (unsigned i = 0; i < cfg_size(cfg, "listen"); i++)
@@ -366,7 +369,7 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_STR("run_dir", "/run/postern", CFGF_NONE),
 		CFG_STR("room_dir", "/usr/lib/postern", CFGF_NONE),
 		CFG_STR("certificate", "/etc/postern/tls/cert.pem", CFGF_NONE),
-		CFG_STR("key", "/etc/postern/tls/key.pem", CFGF_NONE),
+		CFG_STR("key", "/etc/postern/tls/key.pem", CFGF_NONE), CFG_STR("postmaster", "", CFGF_NONE),
 		CFG_INT("uid_base", 200000, CFGF_NONE), CFG_INT("user_range", 10000, CFGF_NONE),
 		CFG_INT("message_size", (long)LIMIT_MESSAGE, CFGF_NONE),
 		CFG_INT("connections", 10000, CFGF_NONE),

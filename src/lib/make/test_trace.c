@@ -97,6 +97,11 @@ delivery_fields(void **state)
 	assert_true(slice_eq(buf_slice(&b), S("List-Id: <team.example.test>\r\n"
 	    "List-Post: <mailto:team@example.test>\r\nPrecedence: list\r\n")));
 	assert_false(trace_list(&b, S("team")));
+	buf_reset(&b);
+	assert_true(trace_local(&b, S("mx.example.test"), S("shop"), 1001, S("abc.1"), 0));
+	assert_true(slice_starts(buf_slice(&b), S("Received: by mx.example.test (from shop, uid 1001)\r\n\tid "
+	    "abc.1;\r\n\tThu, ")) && slice_find(buf_slice(&b), S("1 Jan 1970 00:00:00")) != SLICE_NONE && slice_ends(buf_slice(&b), S("\r\n")));
+	assert_false(trace_local(&b, S("mx"), S("sh\rop"), 1, S("a"), 0));
 	buf_free(&b);
 }
 

@@ -115,6 +115,19 @@ trace_received(struct buf *b, const struct trace_received *r)
 	return buf_add(b, S("\r\n"));
 }
 
+bool
+trace_local(struct buf *b, struct slice host, struct slice program, uint32_t uid, struct slice id,
+    int64_t seconds)
+{
+	for (size_t i = 0; i < program.n; i++)
+		if (!ch_is_vchar(slice_at(program, i)) || slice_find_byte(S("()\\"), slice_at(program, i)) != SLICE_NONE)
+			return b->bad = true, false;
+	(void)buf_fmt(b, "Received: by %.*s (from %.*s, uid %u)\r\n\tid %.*s;\r\n\t", SFMT(host), SFMT(program), uid,
+	    SFMT(id));
+	(void)date_format_rfc5322(b, seconds, 0);
+	return buf_add(b, S("\r\n"));
+}
+
 static bool
 field(struct buf *b, struct slice name, const char *open, struct slice value, const char *close)
 {

@@ -20,6 +20,10 @@ struct trace_received {
 };
 bool trace_received(struct buf *b, const struct trace_received *r);
 
+/* The same for a local program: "Received: by HOST (from PROGRAM, uid N) id ID; DATE". */
+bool trace_local(struct buf *b, struct slice host, struct slice program, uint32_t uid, struct slice id,
+    int64_t seconds);
+
 /* "Return-Path: <sender>"; the empty sender gives "<>". sender is an address as addr_write() makes it. */
 bool trace_return_path(struct buf *b, struct slice sender);
 /* "Delivered-To: address". */

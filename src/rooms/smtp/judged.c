@@ -2,88 +2,9 @@
  * Between the end of data and the queue: scan judges the message, and says what is to be changed in
  * it. No answer of scan is never an acceptance. The changes are applied here, into a new sealed
  * memfd, so that nobody else ever writes into a message. */
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include "lib/clock/clock.h"
+#include "lib/edits/edits.h"
 #include "rooms/smtp/content.h"
-
-#define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-
-/* Do the edits stand in order inside the message, and does the result fit? scan may be taken over. */
-static bool
-edits_ok(const struct smtp_scan_judge_answer *v, uint64_t size, uint64_t most)
-{
-	uint64_t at = 0, added = 0;
-
-	for (size_t i = 0; i < v->n_edits; i++) {
-		const struct smtp_scan_edit *e = &v->edits[i];
-
-		if (e->at < at || e->at > size || e->remove > size - e->at)
-			return false;
-		at = e->at + e->remove;
-		added += e->insert.n;
-	}
-	return size + added <= most;
-}
-
-static bool
-write_all(int fd, struct slice s)
-{
-	while (s.n > 0) {
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n <= 0)
-			return false;
-		s = slice_from(s, (size_t)n);
-	}
-	return true;
-}
-
-/* The message with its edits, into fd. */
-static bool
-write_edited(int fd, struct slice from, const struct smtp_scan_judge_answer *v, uint64_t *size)
-{
-	size_t at = 0;
-
-	*size = from.n;
-	for (size_t i = 0; i < v->n_edits; i++) {
-		const struct smtp_scan_edit *e = &v->edits[i];
-
-		if (!write_all(fd, slice_sub(from, at, (size_t)e->at - at)) || !write_all(fd, e->insert))
-			return false;
-		at = (size_t)(e->at + e->remove);
-		*size += e->insert.n;
-		*size -= e->remove;
-	}
-	return write_all(fd, slice_from(from, at)) && fcntl(fd, F_ADD_SEALS, SEALS) == 0;
-}
-
-/* Replaces *fd by the message with its edits. False, with *fd as it was, when there is no room. */
-static bool
-edit(int *fd, uint64_t *size, const struct smtp_scan_judge_answer *v)
-{
-	own(fd_t) made = -1;
-	uint64_t length;
-	void *p;
-	bool ok;
-
-	if (v->n_edits == 0)
-		return true;
-	made = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	p = mmap(NULL, (size_t)*size, PROT_READ, MAP_SHARED, *fd, 0);
-	if (p == MAP_FAILED)
-		return false;
-	ok = made >= 0 && write_edited(made, slice_of(p, (size_t)*size), v, &length);
-	(void)munmap(p, (size_t)*size);
-	if (!ok)
-		return false;
-	(void)close(*fd);
-	*fd = fd_take(&made);
-	*size = length;
-	return true;
-}
 
 static bool
 ask(struct smtp_session *s, const struct content *c, struct smtp_scan_judge_answer *v)
@@ -166,7 +87,7 @@ smtp_judged(struct smtp_session *s, struct content *c, struct smtp_scan_judge_an
 	}
 	if (!author_permitted(s, v->from))
 		return false;
-	if (!edits_ok(v, c->size, UINT32_MAX) || !edit(&c->fd, &c->size, v)) {
+	if (!edits_apply(&c->fd, &c->size, v->edits, v->n_edits, UINT32_MAX)) {
 		smtp_refuse(s, "data", S(""), 452, "4.3.1", "no room now, try later");
 		return false;
 	}

@@ -239,6 +239,9 @@ room_boot(struct warden *w, struct room *r)
 		tell_number(r, "fetch_timeout", c->fetch_timeout * 1000u);
 		tell(r, "fetch_allow", slice_z(c->fetch_allow));
 		hand_file(r, "roots", c->fetch_roots);
+	} else if (slice_eq(kind, S("drop"))) {
+		tell(r, "postmaster", slice_z(c->postmaster));
+		hand(r, "local", w->local);
 	} else if (slice_eq(kind, S("auth"))) {
 		tell_number(r, "user_range", c->user_range);
 	}

@@ -138,7 +138,7 @@ on_attach(void *ctx, struct ipc_call *call, struct cli_warden_attach *m)
 {
 	struct control *c = ctx;
 	struct cli_warden_attach_answer a = { .status = CLI_WARDEN_RESULT_OK };
-	bool answers = slice_eq(m->room, S("auth")) || slice_eq(m->room, S("queue")) ||
+	bool answers = slice_eq(m->room, S("auth")) || slice_eq(m->room, S("drop")) || slice_eq(m->room, S("queue")) ||
 	    slice_eq(m->room, S("ledger")) || slice_eq(m->room, S("dns")) || slice_eq(m->room, S("fetch")) ||
 	    slice_eq(m->room, S("keys")) || slice_eq(m->room, S("clerk"));
 
@@ -245,21 +245,40 @@ from_listener(void *arg, unsigned ready)
 	w->controls = c;
 }
 
-bool
-control_open(struct warden *w)
+/* A socket of this name in run_dir with this mode, listening; -1 with errno. */
+static int
+open_local(const struct warden *w, const char *name, int type, mode_t mode)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int n = snprintf(at.sun_path, sizeof at.sun_path, "%s/control", w->config.run_dir);
+	int n = snprintf(at.sun_path, sizeof at.sun_path, "%s/%s", w->config.run_dir, name);
+	own(fd_t) fd = -1;
 
 	if (n < 0 || (size_t)n >= sizeof at.sun_path) {
 		errno = ENAMETOOLONG;
-		return false;
+		return -1;
 	}
 	(void)unlink(at.sun_path);
-	w->control = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (w->control < 0 || bind(w->control, (struct sockaddr *)&at, sizeof at) != 0 ||
-	    chmod(at.sun_path, 0600) != 0 || listen(w->control, 64) != 0)
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || chmod(at.sun_path, mode) != 0 ||
+	    listen(fd, 1024) != 0)
+		return -1;
+	return fd_take(&fd);
+}
+
+bool
+control_open(struct warden *w)
+{
+	w->control = open_local(w, "control", SOCK_SEQPACKET, 0600);
+	if (w->control < 0)
 		return false;
 	(void)loop_watch(w->loop, w->control, LOOP_READ, from_listener, w);
 	return true;
+}
+
+/* Everybody may connect; drop asks the kernel who it is. */
+bool
+local_open(struct warden *w)
+{
+	w->local = open_local(w, "drop", SOCK_STREAM, 0666);
+	return w->local >= 0;
 }

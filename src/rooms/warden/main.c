@@ -154,7 +154,7 @@ serve(void)
 		return st;
 	if (!listeners_open(&w, &errors))
 		return fail(EX_UNAVAILABLE, "ports", (const char *)buf_slice(&errors).p);
-	if (!control_open(&w))
+	if (!control_open(&w) || !local_open(&w))
 		return fail(EX_CANTCREAT, "control socket", strerror(errno));
 	warn_about_walls();
 	sigfd = signals();

@@ -26,6 +26,7 @@ static const struct room_kind KINDS[] = {
 	{ "scan", "", 10, NULL, "" },
 	{ "smtp", "mx", 5, NULL, "" },
 	{ "smtp", "submission", 6, NULL, "" },
+	{ "drop", "", 14, "drop", "local" },
 	{ "lobby", "", 7, NULL, "" },
 	{ "clerk", "", 13, "clerk", "" },
 	{ "reader", "", 17, NULL, "" },

@@ -55,6 +55,7 @@ struct warden {
 	int listeners[CONFIG_LISTENERS];
 	int empty_dir, data_dir;
 	int control;
+	int local; /* where programs of this machine leave mail; drop's */
 	struct control *controls;
 	int64_t started_us;
 	unsigned alarms, deaths, not_ready;
@@ -95,8 +96,9 @@ void mailbox_gone(struct warden *w, struct room *r);
 /* The peer was restarted: it knows no mailbox any more. */
 void mailboxes_forgotten_by(struct warden *w, const char *room);
 
-/* control.c: the human control socket */
+/* control.c: the human control socket, and the one of local programs; false with errno */
 bool control_open(struct warden *w);
+bool local_open(struct warden *w);
 void control_drilled(struct room *r, const char *outcome);
 
 /* listeners.c */

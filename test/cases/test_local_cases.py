@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: MIT
+"""Against a running server: recipients (O-001, U-012, U-013, S-035, lists, details, forwards with SRS) and local programs
+(L-003, sendmail, letters and the examples of doc/applications.md)."""
+import email
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+
+import pytest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SHOP, STRANGER = 61001, 61002  # uids of nobody on this machine
+
+ours = pytest.mark.skipif(os.environ.get("POSTERN_CASES_PEER") is not None, reason="of Postern alone")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can play other users")
+pytestmark = ours
+
+
+def socket_path(target):
+    with open(target.server.config) as f:
+        return re.search(r'^run_dir = "(.*)"', f.read(), re.M).group(1) + "/drop"
+
+
+def sendmail(target, *words, text, uid=SHOP, name="sendmail"):
+    """Runs sendmail as this user; its exit status and what it said."""
+    program = os.path.dirname(target.server.binary) + "/../sbin/sendmail"
+    if not os.access(program, os.X_OK):
+        program = os.path.dirname(target.server.binary) + "/sendmail"
+    done = subprocess.run([name, "-C", target.server.config, *words], executable=program, input=text,
+                          capture_output=True, timeout=60, user=uid, group=uid, extra_groups=[])
+    return done.returncode, (done.stdout + done.stderr).decode()
+
+
+def talk(path, data, uid=STRANGER, wait=5.0):
+    """One connection to the socket as this user; what was answered."""
+    code = ("import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.settimeout(%f)\ns.connect(%r)\n"
+            "try:\n s.sendall(sys.stdin.buffer.read())\n s.shutdown(1)\n"
+            " while True:\n  d=s.recv(65536)\n  if not d: break\n  sys.stdout.buffer.write(d)\n"
+            "except OSError: pass\n" % (wait, path))
+    return subprocess.run(["/usr/bin/python3", "-c", code], input=data, capture_output=True, timeout=wait + 20,
+                          user=uid, group=uid, extra_groups=[]).stdout
+
+
+@pytest.fixture(scope="session")
+def shop(target):
+    target.server.cli("app", "add", "shop", "--uid", str(SHOP), "--from", "shop@example.test", "--per-hour", "500",
+                      "--per-recipient", "0")
+    yield "shop"
+    target.server.cli("app", "delete", "shop", check=False)
+
+
+# ---- recipients -----------------------------------------------------------------------------------------------
+
+def rcpt(target, address, sender="stranger@far.test"):
+    with target.smtp() as s:
+        assert s.ask(f"MAIL FROM:<{sender}>").code == 250
+        return s.ask(f"RCPT TO:<{address}>")
+
+
+def test_details_and_delivered_to(target, token):
+    with target.smtp() as s:
+        assert s.ask("MAIL FROM:<stranger@example.net>").code == 250
+        assert s.ask("RCPT TO:<alice+Lists@example.test>").code == 250
+        assert s.ask("DATA").code == 354
+        assert s.ask(f"From: <stranger@example.net>\r\nSubject: {token}\r\n\r\nx\r\n.").code == 250
+    with target.box(target.alice) as box:
+        found = box.find(token)
+    assert len(found) == 1 and b"\nDelivered-To: alice+lists@example.test\r" in found[0], found
+
+
+def test_O_001_alias_rings(target):
+    cli = target.server.cli
+    cli("alias", "add", "ring1@example.test", "alice@example.test")
+    cli("alias", "add", "ring2@example.test", "ring1@example.test")
+    assert cli("alias", "add", "ring1@example.test", "ring2@example.test", check=False).returncode == 65
+    # one that nobody could see when it was made
+    cli("alias", "add", "hidden@example.test", "hidden@ring.test")
+    cli("domain", "add", "ring.test")
+    cli("domain", "alias", "ring.test", "example.test")
+    try:
+        answer = rcpt(target, "hidden@example.test")
+        assert answer.code == 554 and "5.4.6" in repr(answer), answer
+    finally:
+        cli("domain", "alias", "ring.test", "none")
+        cli("domain", "delete", "ring.test")
+        for a, t in (("ring2", "ring1@example.test"), ("ring1", "alice@example.test"), ("hidden", "hidden@ring.test")):
+            cli("alias", "delete", a + "@example.test", t)
+
+
+def test_domain_alias_and_catch_all(target):
+    cli = target.server.cli
+    cli("domain", "add", "other.test")
+    try:
+        assert rcpt(target, "alice@other.test").code == 550
+        cli("domain", "alias", "other.test", "example.test")
+        assert rcpt(target, "alice+x@other.test").code == 250
+        assert rcpt(target, "nobody@other.test").code == 550
+        cli("domain", "alias", "other.test", "none")
+        cli("domain", "catch-all", "other.test", "bob@example.test")
+        assert rcpt(target, "anybody@other.test").code == 250
+        row = [r for r in target.server.json("domain", "list") if r["domain"] == "other.test"][0]
+        assert row["catch-all"] == "bob@example.test", row
+        cli("domain", "catch-all", "other.test", "none")
+        assert rcpt(target, "anybody@other.test").code == 550
+    finally:
+        cli("domain", "delete", "other.test")
+
+
+def test_lists(target, token):
+    cli = target.server.cli
+    cli("list", "add", "crew@example.test", "--owner", "alice@example.test")
+    cli("list", "join", "crew@example.test", "bob@example.test")
+    try:
+        assert rcpt(target, "crew@example.test").code == 550, "a stranger wrote to the list"
+        assert rcpt(target, "crew@example.test", sender="").code == 550, "a bounce went to the list"
+        with target.submission(login=target.bob) as s:
+            assert s.ask("MAIL FROM:<bob@example.test>").code == 250
+            assert s.ask("RCPT TO:<crew@example.test>").code == 250
+            assert s.ask("DATA").code == 354
+            assert s.ask(f"From: <bob@example.test>\r\nSubject: {token}\r\n\r\nx\r\n.").code == 250
+        with target.box(target.bob) as box:
+            got = email.message_from_bytes(box.find(token)[0])
+        assert got["List-Id"] == "<crew.example.test>" and got["Precedence"] == "list"
+        assert got["Return-Path"] == "<alice@example.test>", "a bounce would go to the author"
+        # U-012: a member does not write as the list
+        with target.submission(login=target.bob) as s:
+            assert s.ask("MAIL FROM:<crew@example.test>").code == 553
+        cli("sender", "grant", "bob@example.test", "crew@example.test")
+        with target.submission(login=target.bob) as s:
+            assert s.ask("MAIL FROM:<crew@example.test>").code == 250
+        cli("sender", "revoke", "bob@example.test", "crew@example.test")
+    finally:
+        cli("list", "delete", "crew@example.test")
+
+
+def test_forward_with_srs(target):
+    """No open relay by SRS: only what this server wrote is read, and only a bounce."""
+    forged = "SRS0=aaaaaaaa=aa=far.test=victim@example.test"
+    assert rcpt(target, forged, sender="").code == 550
+    assert rcpt(target, forged).code == 550
+    assert rcpt(target, "SRS1=aaaaaaaa=far.test==x=y=victim@example.test", sender="").code == 550
+    assert rcpt(target, "SRS0=aaaaaaaa=aa=far.test=victim@elsewhere.test", sender="").code == 550
+
+
+def test_U_013_recipients_an_hour(target):
+    cli = target.server.cli
+    target.server.add_account("limited@example.test", "limited password")
+    cli("account", "limit", "limited@example.test", "--recipients", "3")
+    try:
+        with target.submission() as s:
+            from target import plain
+            assert s.starttls().code == 220
+            assert s.ask("AUTH PLAIN " + plain("limited@example.test", "limited password")).code == 235
+            assert s.ask("MAIL FROM:<limited@example.test>").code == 250
+            for _ in range(3):
+                assert s.ask("RCPT TO:<alice@example.test>").code == 250
+            answer = s.ask("RCPT TO:<bob@example.test>")
+            assert answer.code == 450 and "4.7.1" in repr(answer), answer
+        rows = target.server.json("account", "limits")
+        assert {"subject": "limited@example.test", "recipients/hour": 3, "messages/day": None, "inbound/hour": None} in rows
+        assert any("rcpt.limited" in line for line in target.log(60))
+    finally:
+        cli("account", "delete", "limited@example.test")
+
+
+# ---- local programs ---------------------------------------------------------------------------------------------
+
+@as_root
+def test_sendmail(target, shop, token):
+    text = f"To: bob@example.test\nBcc: alice@example.test\nSubject: {token}\n\nline\n.\nlast\n".encode()
+    assert sendmail(target, "-t", "-i", "-oi", "-F", "The Shop", text=text) == (0, "")
+    for who in (target.alice, target.bob):
+        with target.box(who) as box:
+            got = email.message_from_bytes(box.find(token)[0])
+        assert got["From"] == '"The Shop" <shop@example.test>' and got["Bcc"] is None, got.items()
+        assert got["Date"] and got["Message-ID"] and f"uid {SHOP}" in got["Received"]
+        assert got.get_payload() == "line\r\n.\r\nlast\r\n"
+    assert any("drop.accepted: program=shop" in line for line in target.log(30))
+
+
+@as_root
+def test_sendmail_says_why(target, shop):
+    text = b"Subject: x\n\nx\n"
+    status, said = sendmail(target, "alice@example.test", text=text, uid=STRANGER)
+    assert status == 77 and f"uid {STRANGER}" in said and "postern app add" in said, said
+    assert sendmail(target, "nobody@example.test", text=text)[0] == 67
+    assert sendmail(target, "-f", "alice@example.test", "bob@example.test", text=text)[0] == 77
+    assert sendmail(target, "bob@example.test", text=b"From: alice@example.test\n" + text)[0] == 77
+    assert sendmail(target, text=text)[0] == 64
+    assert sendmail(target, "-t", text=text)[0] == 65
+    assert sendmail(target, "-bi", text=b"")[0] == 0 and sendmail(target, text=b"", name="newaliases")[0] == 0
+    assert sendmail(target, text=b"", name="mailq", uid=0)[0] == 0
+    assert sendmail(target, text=b"", name="mailq")[0] != 0
+    assert sendmail(target, "alice@example.test", text=b"From: root (Cron)\n" + text, uid=0)[0] == 0
+
+
+@as_root
+def test_sendmail_when_the_server_is_down(target, tmp_path):
+    with open(target.server.config) as f:
+        text = re.sub(r'run_dir = ".*"', f'run_dir = "{tmp_path}"', f.read())
+    (tmp_path / "postern.conf").write_text(text)
+    os.chmod(tmp_path / "postern.conf", 0o644)
+    program = os.path.dirname(target.server.binary) + "/../sbin/sendmail"
+    done = subprocess.run([program, "-C", str(tmp_path / "postern.conf"), "alice@example.test"], input=b"x\n",
+                          capture_output=True, timeout=30)
+    assert done.returncode == 75 and b"does not run" in done.stderr, done
+
+
+@as_root
+def test_sendmail_speaks_smtp(target, shop, token):
+    script = (f"EHLO x\r\nMAIL FROM:<shop@example.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\nSubject: {token}\r\n"
+              "\r\n..dot\r\n.\r\nMAIL FROM:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\nx\r\n.\r\nQUIT\r\n")
+    status, said = sendmail(target, "-bs", text=script.encode())
+    assert status == 0 and [x[:3] for x in said.split("\r\n")] == [
+        "220", "250", "250", "250", "354", "250", "250", "250", "354", "553", "221", ""], said
+    with target.box(target.alice) as box:
+        assert box.find(token)[0].endswith(b"\r\n.dot\r\n")
+
+
+@as_root
+@pytest.mark.memory(24)
+def test_L_003_garbage_from_ordinary_users(target, shop):
+    path = socket_path(target)
+    assert talk(path, b"EHLO x\r\n").startswith(b"501")
+    assert talk(path, b"") == b"" and talk(path, b"\0" * 4096 + b"\n").startswith(b"501")
+    for data in (os.urandom(100000), b"mail 1\n" + b"to a@b\n" * 100000, b"mail 1\nsize 99999999999\n\n", b"{" * 70000,
+                 b'{"user":' + b"[" * 60000 + b"\n", b"mail 1\nto alice@example.test\nsize 100\n\nhalf", b"\n" * 5000,
+                 b"mail 1\nto alice@example.test\nsize 30\n\nSubject: x\n\nbare line feeds\n"):
+        for uid in (STRANGER, SHOP):
+            talk(path, data, uid=uid, wait=3.0)
+    # the server's own rooms have no more to say here than anybody
+    base = int(re.search(r"uid_base = (\d+)", open(target.server.config).read() + "\nuid_base = 200000").group(1))
+    for uid in range(base + 1, base + 15):
+        assert talk(path, b"mail 1\nto alice@example.test\nsize 2\n\n\r\n", uid=uid).startswith(b"550"), uid
+
+
+@as_root
+def test_L_003_ten_thousand_connects(target, shop):
+    path, held, refused = socket_path(target), [], 0
+    for _ in range(30):  # of one user: his share, and then no more
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(path)
+        held.append(s)
+    time.sleep(0.3)
+    for s in held:
+        s.setblocking(False)
+        try:
+            refused += s.recv(100).startswith(b"421")
+        except BlockingIOError:
+            pass
+    assert 20 <= refused <= 22, refused
+    # another user comes through at once
+    assert sendmail(target, "alice@example.test", text=b"Subject: x\n\nx\n")[0] == 0
+    for s in held:
+        s.close()
+    for _ in range(10000):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(path)
+    end = time.monotonic() + 5
+    while sendmail(target, "root", "alice@example.test", text=b"Subject: x\n\nx\n", uid=0)[0] == 75:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert len([x for x in target.log(30) if "conn.refused" in x and "drop" in x]) < 100, "one event for each"
+
+
+@as_root
+def test_letters(target, shop, token):
+    path, cli = socket_path(target), target.server.cli
+    cli("app-user", "import", "shop", "-", stdin="# id address\n42 alice@example.test\n77,bob@example.test\n")
+    cli("app-template", "set", "shop", "sent", "--subject", "Order {{number}}",
+        stdin="Dear {{name}},\nyour parcel is on its way.\n")
+
+    def ask(letter, uid=SHOP):
+        return [json.loads(x) for x in talk(path, json.dumps(letter).encode() + b"\n", uid=uid).splitlines()]
+
+    assert ask({"user": 42, "template": "sent", "values": {"name": "Ann", "number": token}}) == [{"status": "ok"}]
+    with target.box(target.alice) as box:
+        got = email.message_from_bytes(box.find(token)[0])
+    assert got["Subject"] == "Order " + token and got["From"] == "<shop@example.test>"
+    assert "Dear Ann" in got.get_payload(decode=True).decode() and got["Auto-Submitted"] == "auto-generated"
+    # no user, and a user: the same answer at the same tick
+    times = {}
+    for user in (42, 4711):
+        began = time.monotonic()
+        assert ask({"user": user, "subject": "s", "text": "t"}) == [{"status": "ok"}]
+        times[user] = time.monotonic() - began
+    assert abs(times[42] - times[4711]) < 0.08, times
+    assert ask({"user": 42, "subject": "s", "text": "t"}, uid=STRANGER)[0]["status"] == "refused"
+    assert "alice" not in talk(path, b'{"user":42,"subject":"s","text":"t"}\n', uid=SHOP).decode()
+
+
+@as_root
+@pytest.mark.parametrize("language,program", [("php", "php"), ("python", "/usr/bin/python3"), ("sh", "sh")])
+def test_examples_of_the_manual(target, shop, tmp_path, language, program):
+    if not shutil.which(program) or (language == "sh" and not shutil.which("nc")):
+        pytest.skip(f"{program} or nc is not installed")
+    with open(TOP + "/doc/applications.md") as f:
+        code = re.search(rf"```{language}\n(.*?)```", f.read(), re.S).group(1)
+    assert "/run/postern/drop" in code and len(code.splitlines()) <= 12
+    mark = f"M-{language}-{os.getpid()}"
+    code = code.replace("/run/postern/drop", socket_path(target)).replace("A-17", mark)
+    target.server.cli("app-user", "set", "shop", "42", "alice@example.test")
+    target.server.cli("app-template", "set", "shop", "sent", "--subject", "Order {{number}}", stdin="Dear {{name}}\n")
+    done = subprocess.run([program], input=code.encode(), capture_output=True, timeout=90, user=SHOP, group=SHOP,
+                          extra_groups=[], cwd="/")
+    assert done.returncode == 0, done
+    with target.box(target.alice) as box:
+        assert len(box.find(mark)) == 1
