@@ -289,6 +289,8 @@ box_tick(struct box *b, uint64_t now)
 		box_close(b);
 	if (b->state == BOX_CLOSED && b->waiting.n > 0)
 		want(b);
+	else if (b->n_flight == 0)
+		pump(b); /* what could not be sent for want of memory: no answer will come that tries again */
 	return b->state == BOX_CLOSED && b->waiting.n == 0;
 }
 

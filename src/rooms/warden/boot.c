@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "ipc/warden_room.h"
+#include "lib/proc/drill.h"
 #include "rooms/warden/warden.h"
 
 static _Noreturn void
@@ -23,9 +24,9 @@ become(const struct warden *w, const struct room *r, int warden_end, int said)
 	char lean[] = "GLIBC_TUNABLES=glibc.pthread.stack_cache_size=0:glibc.malloc.tcache_count=0";
 	char stacks[] = "GLIBC_TUNABLES=glibc.pthread.stack_cache_size=0";
 	char *argv[] = { path, NULL };
-	char *envp[] = { r->account != 0 ? lean : stacks, NULL, NULL };
-	char vfs[256] = "";
-	const char *test_vfs = getenv("POSTERN_VFS");
+	char *envp[] = { r->account != 0 ? lean : stacks, NULL, NULL, NULL, NULL };
+	char vfs[256] = "", faults[256], preload[256];
+	const char *test_vfs = getenv("POSTERN_VFS"), *shim = getenv("POSTERN_FAULTS_SHIM");
 	sigset_t none;
 
 	(void)snprintf(path, sizeof path, "%s/%s", w->config.room_dir, r->kind->name);
@@ -33,6 +34,13 @@ become(const struct warden *w, const struct room *r, int warden_end, int said)
 		/* the one variable that passes: where flushes are counted and delayed, for measuring */
 		(void)snprintf(vfs, sizeof vfs, "POSTERN_VFS=%s", test_vfs);
 		envp[1] = vfs;
+	}
+	if (DRILL_BUILD && shim != NULL) {
+		/* test/torture/faults: calls of libc that fail when told to */
+		(void)snprintf(preload, sizeof preload, "LD_PRELOAD=%s", shim);
+		(void)snprintf(faults, sizeof faults, "POSTERN_FAULTS=%s", getenv("POSTERN_FAULTS"));
+		envp[test_vfs != NULL ? 2 : 1] = preload;
+		envp[test_vfs != NULL ? 3 : 2] = faults;
 	}
 	/* both are over 3: warden keeps low numbers open */
 	if (dup2(said, STDERR_FILENO) < 0 || dup2(warden_end, 3) < 0 ||

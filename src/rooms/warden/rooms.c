@@ -337,7 +337,7 @@ back_off(struct room *r, bool killed)
 static void
 room_died(struct warden *w, struct room *r, int status)
 {
-	bool wanted = r->state == ROOM_STOPPING || w->stopping;
+	bool wanted = r->state == ROOM_STOPPING || w->stopping, drilled = r->drill.ch != NULL;
 	char how[64];
 
 	if (WIFSIGNALED(status))
@@ -348,12 +348,12 @@ room_died(struct warden *w, struct room *r, int status)
 	if (!wanted)
 		w->deaths++;
 	event_of(EVENT_ROOM_END, r, "how", slice_z(how));
-	if (r->drill.ch != NULL)
+	if (drilled)
 		control_drilled(r, r->alarm[0] != '\0' ? r->alarm : how);
 	r->state = ROOM_DOWN;
 	r->pid = 0;
 	mailboxes_forgotten_by(w, r->kind->name);
-	if (r->account != 0 && !DRILL_BUILD) { /* a drill has more attempts for it */
+	if (r->account != 0 && !drilled) { /* a drill has more attempts for it */
 		mailbox_gone(w, r);
 	} else if (!w->stopping && (!absent(r) || r->wanted)) {
 		r->restarts++;
