@@ -116,7 +116,7 @@ def test_smtplib_many_in_one_session(target, token, arrived):
         s.login(target.alice, target.password(target.alice))
         for k in range(30):
             s.sendmail(target.alice, [target.alice, target.bob],
-                       f"Subject: {token} {k}\r\n\r\nnumber {k}\r\n")
+                       f"From: <{target.alice}>\r\nSubject: {token} {k}\r\n\r\nnumber {k}\r\n")
     for who in (target.alice, target.bob):
         arrived(who, token, count=30)
 

@@ -22,7 +22,7 @@ struct ipc_channel {
 	atomic_uint refs; /* the owner, and one for each call that is not answered yet */
 	char peer[32], instance[32], why[128];
 	const struct ipc_schema *schema; /* of the last receive */
-	uint8_t *in; /* LIMIT_IPC bytes, from the first receive on */
+	uint8_t *in; /* LIMIT_IPC bytes, while something comes: there are many channels, and most are silent */
 };
 
 struct ipc_channel *
@@ -261,8 +261,11 @@ receive_datagram(struct ipc_channel *ch, struct slice *frame, int *fd, bool *exc
 	do
 		n = recvmsg(ch->fd, &m, MSG_CMSG_CLOEXEC | (ch->nonblocking ? MSG_DONTWAIT : 0));
 	while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		free(ch->in);
+		ch->in = NULL;
 		return IPC_AGAIN;
+	}
 	*fd = n < 0 ? -1 : received_fd(&m, excess);
 	if (n <= 0) {
 		fd_t_drop(fd);

@@ -273,9 +273,12 @@ static void
 from_warden(void *arg, unsigned ready)
 {
 	struct proc *p = arg;
+	enum ipc_status st = IPC_OK;
 
 	(void)ready;
-	if (warden_room_server_serve(p->warden, &handlers, p) != IPC_OK)
+	while (st == IPC_OK)
+		st = warden_room_server_serve(p->warden, &handlers, p);
+	if (st != IPC_AGAIN)
 		exit(EX_OK); /* warden is gone: its successor starts everything anew */
 }
 
@@ -296,6 +299,7 @@ proc_serve(struct proc *p, struct loop *l, const struct proc_peers *peers, void 
 	free(p->peers);
 	p->descriptors = p->peers = NULL;
 	p->n_descriptors = p->n_peers = 0;
+	ipc_set_nonblocking(p->warden, true);
 	(void)loop_watch(l, WARDEN_FD, LOOP_READ, from_warden, p);
 	if (warden_room_ready_send(p->warden, &ready) != IPC_OK)
 		die(p, EX_OSERR, "warden does not listen", "");
