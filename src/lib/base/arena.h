@@ -36,6 +36,4 @@ struct arena_mark arena_mark(struct arena *a);
 void arena_rewind(struct arena *a, struct arena_mark m);
 
 #define ARENA_NEW(a, type) ((type *)arena_alloc((a), 1, sizeof(type)))
-/* The ceiling of an arena for one object of that type, whose chunk is then no larger. */
-#define ARENA_OF(type) ((sizeof(type) + 15u) & ~(size_t)15)
 #define ARENA_ARRAY(a, n, type) ((type *)arena_alloc((a), (n), sizeof(type)))

@@ -12,11 +12,19 @@
 #include "lib/clock/clock.h"
 
 struct loop_watch {
-	struct loop_watch *next_dead;
+	struct loop_watch *next; /* dead or spare */
 	int fd;
 	bool once, dead;
 	loop_handler *handler;
 	void *arg;
+};
+
+/* Watches of parked connections live long: side by side they do not hold pages that others could give
+ * back. */
+#define ROW 64u
+struct row {
+	struct row *next;
+	struct loop_watch watches[ROW];
 };
 
 struct loop_timer {
@@ -36,10 +44,13 @@ struct loop {
 	int epoll, wake;
 	bool stop;
 	struct loop_timer *timers; /* soonest first */
-	struct loop_watch *dead;   /* freed after the round in which they died */
+	struct loop_timer *idle;   /* to be used again, where they are */
+	struct loop_watch *dead;   /* spare after the round in which they died */
 	loop_timeout *on_idle;
 	void *idle_arg;
-	pthread_mutex_t lock; /* of the posts */
+	pthread_mutex_t lock; /* of what follows */
+	struct loop_watch *spare;
+	struct row *rows;
 	struct post *posts, **last_post;
 };
 
@@ -69,12 +80,40 @@ loop_new(void)
 static void
 bury(struct loop *l)
 {
+	if (l->dead == NULL)
+		return;
+	(void)pthread_mutex_lock(&l->lock);
 	while (l->dead != NULL) {
 		struct loop_watch *w = l->dead;
 
-		l->dead = w->next_dead;
-		free(w);
+		l->dead = w->next;
+		w->next = l->spare;
+		l->spare = w;
 	}
+	(void)pthread_mutex_unlock(&l->lock);
+}
+
+static struct loop_watch *
+spare_watch(struct loop *l)
+{
+	struct loop_watch *w;
+
+	(void)pthread_mutex_lock(&l->lock);
+	if (l->spare == NULL) {
+		struct row *row = calloc(1, sizeof *row);
+
+		PN_ASSERT(row != NULL);
+		row->next = l->rows;
+		l->rows = row;
+		for (size_t i = ROW; i > 0; i--) {
+			row->watches[i - 1].next = l->spare;
+			l->spare = &row->watches[i - 1];
+		}
+	}
+	w = l->spare;
+	l->spare = w->next;
+	(void)pthread_mutex_unlock(&l->lock);
+	return w;
 }
 
 static void
@@ -98,6 +137,17 @@ run_posts(struct loop *l)
 	}
 }
 
+static void
+free_timers(struct loop_timer *t)
+{
+	while (t != NULL) {
+		struct loop_timer *next = t->next;
+
+		free(t);
+		t = next;
+	}
+}
+
 void
 loop_free(struct loop **l)
 {
@@ -107,13 +157,15 @@ loop_free(struct loop **l)
 	if (dead == NULL)
 		return;
 	bury(dead);
-	while (dead->timers != NULL) {
-		struct loop_timer *t = dead->timers;
-
-		dead->timers = t->next;
-		free(t);
-	}
+	free_timers(dead->timers);
+	free_timers(dead->idle);
 	run_posts(dead);
+	while (dead->rows != NULL) {
+		struct row *row = dead->rows;
+
+		dead->rows = row->next;
+		free(row);
+	}
 	(void)pthread_mutex_destroy(&dead->lock);
 	(void)close(dead->epoll);
 	(void)close(dead->wake);
@@ -123,14 +175,10 @@ loop_free(struct loop **l)
 static struct loop_watch *
 watch(struct loop *l, int fd, unsigned want, loop_handler *handler, void *arg, bool once)
 {
-	struct loop_watch *w = calloc(1, sizeof *w);
+	struct loop_watch *w = spare_watch(l);
 	struct epoll_event e = { .events = epoll_events(want, once), .data.ptr = w };
 
-	PN_ASSERT(w != NULL);
-	w->fd = fd;
-	w->once = once;
-	w->handler = handler;
-	w->arg = arg;
+	*w = (struct loop_watch){ .fd = fd, .once = once, .handler = handler, .arg = arg };
 	PN_ASSERT(epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &e) == 0);
 	return w;
 }
@@ -171,15 +219,19 @@ loop_unwatch(struct loop *l, struct loop_watch **w)
 		return;
 	(void)epoll_ctl(l->epoll, EPOLL_CTL_DEL, gone->fd, NULL);
 	gone->dead = true;
-	gone->next_dead = l->dead;
+	gone->next = l->dead;
 	l->dead = gone;
 }
 
 struct loop_timer *
 loop_after(struct loop *l, uint64_t ms, loop_timeout *timeout, void *arg)
 {
-	struct loop_timer *t = calloc(1, sizeof *t), **at = &l->timers;
+	struct loop_timer *t = l->idle, **at = &l->timers;
 
+	if (t == NULL)
+		t = calloc(1, sizeof *t);
+	else
+		l->idle = t->next;
 	PN_ASSERT(t != NULL);
 	*t = (struct loop_timer){ .at = clock_mono_ms() + ms, .timeout = timeout, .arg = arg };
 	while (*at != NULL && (*at)->at <= t->at)
@@ -198,7 +250,8 @@ loop_cancel(struct loop *l, struct loop_timer **t)
 	for (struct loop_timer **at = &l->timers; gone != NULL && *at != NULL; at = &(*at)->next)
 		if (*at == gone) {
 			*at = gone->next;
-			free(gone);
+			gone->next = l->idle;
+			l->idle = gone;
 			return;
 		}
 }
@@ -233,9 +286,12 @@ run_timers(struct loop *l)
 	while (l->timers != NULL && l->timers->at <= now) {
 		struct loop_timer *t = l->timers;
 
+		struct loop_timer now_due = *t;
+
 		l->timers = t->next;
-		t->timeout(t->arg);
-		free(t);
+		t->next = l->idle; /* before the call, which mostly arms it again */
+		l->idle = t;
+		now_due.timeout(now_due.arg);
 	}
 }
 

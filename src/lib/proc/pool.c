@@ -67,12 +67,12 @@ dequeue(struct pool *p)
 	return c;
 }
 
-/* Waits for work; false after 10 idle seconds, when the thread may go. Under the lock. */
+/* Waits for work; false after POOL_IDLE_MS, when the thread may go. Under the lock. */
 static bool
 wait_for_work(struct pool *p)
 {
 	struct timespec t;
-	uint64_t at = clock_mono_ms() + 10000;
+	uint64_t at = clock_mono_ms() + POOL_IDLE_MS;
 	bool timely = true;
 
 	t = (struct timespec){ .tv_sec = (time_t)(at / 1000), .tv_nsec = (long)(at % 1000) * 1000000 };

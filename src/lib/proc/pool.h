@@ -27,6 +27,8 @@ enum pool_why {
 	POOL_DEADLINE, /* its deadline passed while it was parked */
 };
 
+#define POOL_IDLE_MS 4000u /* shorter than what rooms call quiet: their last trim finds all stacks gone */
+
 struct pool;
 
 /* Stands first in the room's own conversation struct. */
@@ -48,8 +50,8 @@ struct pool_ops {
 	void (*end)(struct pool_conv *c);
 };
 
-/* At most max_threads workers with stacks of stack_bytes; they are made when needed and go after 10
- * idle seconds. Parked conversations wait in the loop. Never NULL. */
+/* At most max_threads workers with stacks of stack_bytes; they are made when needed and go after
+ * POOL_IDLE_MS without work. Parked conversations wait in the loop. Never NULL. */
 struct pool *pool_new(struct loop *l, const struct pool_ops *ops, unsigned max_threads,
     size_t stack_bytes);
 /* Starts a conversation; the pool calls end() one day. Only from the loop's thread. */

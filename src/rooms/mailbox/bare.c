@@ -129,7 +129,8 @@ main(int argc, char **argv)
 	    socketpair(AF_UNIX, SOCK_SEQPACKET, 0, q) != 0)
 		return 1;
 	b.loop = loop_new();
-	mailbox_room_init(&b.room, NULL, b.loop, store, 1, 20000);
+	mailbox_room_init(&b.room, NULL, b.loop, 1, 20000);
+	b.room.store = store;
 	mailbox_introduce(&b.room, "door", "", d[0]);
 	mailbox_introduce(&b.room, "queue", "", q[0]);
 	b.door = ipc_channel_new(d[1], "mailbox", "");

@@ -32,13 +32,15 @@ main(void)
 	if (!testvfs_env(slice_z(who), &bad) && bad)
 		return EX_SOFTWARE;
 	proc_lock(p, &walls);
+	/* before the store: what lives longer lies lower, and the heap above it can be given back */
+	mailbox_room_init(&room, p, loop, account, sessions);
 	e = mailbox_open("mail.db", account, (uint64_t)clock_wall_us(), &store);
 	if (e != STORE_OK) {
 		(void)fprintf(stderr, "mailbox: mail.db of account %llu: %s\n",
 		    (unsigned long long)account, store_err_name(e));
 		return EX_IOERR;
 	}
-	mailbox_room_init(&room, p, loop, store, account, sessions);
+	room.store = store;
 	status = proc_serve(p, loop, &peers, &room);
 	mailbox_close(&store);
 	return status;

@@ -59,7 +59,6 @@ end(struct pool_conv *pc)
 {
 	struct mailbox_conv *c = (struct mailbox_conv *)pc;
 	struct mailbox_room *r = c->room;
-	struct arena *a = c->arena;
 
 	(void)pthread_mutex_lock(&r->lock);
 	if (c->prev != NULL)
@@ -72,7 +71,9 @@ end(struct pool_conv *pc)
 	EVENT(EVENT_MAILBOX_SESSION, c->s.id, S(""), c->s.account, EF("what", S("end")),
 	    EN("commands", c->s.commands));
 	session_end(&c->s);
-	arena_free(&a);
+	explicit_bzero(c, sizeof *c);
+	c->next = r->spare;
+	r->spare = c;
 	r->busy_ms = clock_mono_ms();
 	if (r->stopping && r->first == NULL)
 		loop_stop(r->loop);
@@ -92,12 +93,31 @@ on_news(void *ctx, struct session *s)
 
 /* ---- the loop's thread ---- */
 
+/* Those that live long lie side by side, and not wherever the store's memory left a gap: an idle room
+ * gives back whole pages. */
+static struct mailbox_conv *
+conv_new(struct mailbox_room *r)
+{
+	struct mailbox_conv *c = r->spare;
+
+	if (c == NULL) {
+		struct mailbox_conv *row = ARENA_ARRAY(r->convs, MAILBOX_ROW, struct mailbox_conv);
+
+		PN_ASSERT(row != NULL);
+		for (size_t i = 0; i < MAILBOX_ROW; i++) {
+			row[i].next = c;
+			c = &row[i];
+		}
+	}
+	r->spare = c->next;
+	return c;
+}
+
 static void
 on_join(void *ctx, struct door_mailbox_join *m)
 {
 	struct mailbox_link *link = ctx;
 	struct mailbox_room *r = link->room;
-	struct arena *a;
 	struct mailbox_conv *c;
 
 	if (m->protocol != DOOR_MAILBOX_PROTOCOL_IMAP || r->stopping) {
@@ -106,11 +126,8 @@ on_join(void *ctx, struct door_mailbox_join *m)
 		(void)door_mailbox_closed_send(link->ch, &no);
 		return;
 	}
-	a = arena_new("conversation", ARENA_OF(struct mailbox_conv)); /* parked by the thousand */
-	c = ARENA_NEW(a, struct mailbox_conv);
-	PN_ASSERT(c != NULL);
-	*c = (struct mailbox_conv){ .room = r, .link = link, .generation = link->generation,
-		.arena = a };
+	c = conv_new(r);
+	*c = (struct mailbox_conv){ .room = r, .link = link, .generation = link->generation };
 	c->s = (struct session){ .id = m->session, .store = r->store, .hub = &r->hub,
 		.account = slice_z(r->account), .owner = c };
 	c->pc.fd = fd_take(&m->fd);
@@ -257,15 +274,15 @@ on_quiet(void *arg)
 }
 
 void
-mailbox_room_init(struct mailbox_room *r, struct proc *p, struct loop *l, struct mailbox *store,
-    uint64_t account, unsigned sessions)
+mailbox_room_init(struct mailbox_room *r, struct proc *p, struct loop *l, uint64_t account,
+    unsigned sessions)
 {
 	/* one by one: the batch's 14 KiB are touched when mail comes */
 	r->proc = p;
 	r->loop = l;
-	r->store = store;
 	r->busy_ms = clock_mono_ms();
 	(void)pthread_mutex_init(&r->lock, NULL);
+	r->convs = arena_new("conversations", SIZE_MAX); /* door's caps and the hub bound them */
 	(void)snprintf(r->account, sizeof r->account, "%llu", (unsigned long long)account);
 	hub_init(&r->hub, sessions, on_news, r);
 	r->pool = pool_new(l, &conv_ops, MAILBOX_THREADS, MAILBOX_STACK);

@@ -15,6 +15,7 @@
 #define MAILBOX_DOORS 16u	      /* instances of door (count) */
 #define MAILBOX_THREADS 24u
 #define MAILBOX_STACK ((size_t)262144)
+#define MAILBOX_ROW 8u		      /* conversations that lie side by side in memory (count) */
 #define MAILBOX_BATCH 64u	      /* deliveries that share one flush (count) */
 #define MAILBOX_GATHER_MS 40u	      /* so long deliveries wait for others while nobody listens */
 #define MAILBOX_REST_MS 5000u	      /* without work so long: the store's file is closed */
@@ -35,8 +36,7 @@ struct mailbox_conv {
 	struct mailbox_room *room;
 	struct mailbox_link *link;
 	uint64_t generation;		  /* of the link that brought it */
-	struct arena *arena;		  /* holds this struct */
-	struct mailbox_conv *next, *prev; /* all of the room, under the lock */
+	struct mailbox_conv *next, *prev; /* all of the room, under the lock; next: of the spare ones */
 	bool gone;			  /* under the lock: end at the next turn */
 };
 
@@ -58,6 +58,8 @@ struct mailbox_room {
 	struct mailbox_link doors[MAILBOX_DOORS];
 	pthread_mutex_t lock;
 	struct mailbox_conv *first; /* changed by the loop's thread alone */
+	struct arena *convs;	    /* all there ever were; these two of the loop's thread */
+	struct mailbox_conv *spare;
 	bool stopping, rested;	    /* of the loop's thread */
 	uint64_t busy_ms;	    /* when there was work last */
 	uint64_t turns, turns_seen; /* of conversations: counted by their threads; at the last look */
@@ -73,9 +75,10 @@ struct mailbox_room {
 	bool gathered;
 };
 
-/* Everything but the peers, in a zeroed r; store is open and becomes the room's. proc may be NULL. */
-void mailbox_room_init(struct mailbox_room *r, struct proc *p, struct loop *l, struct mailbox *store,
-    uint64_t account, unsigned sessions);
+/* Everything but the peers and r->store, which has to be there before the loop runs, in a zeroed r. proc may
+ * be NULL. */
+void mailbox_room_init(struct mailbox_room *r, struct proc *p, struct loop *l, uint64_t account,
+    unsigned sessions);
 void mailbox_introduce(void *room, const char *peer, const char *instance, int fd);
 void mailbox_stop(void *room);
 
