@@ -74,7 +74,7 @@
 #define LIMIT_IPC_FLIGHT ((size_t)1024)		/* requests under way on one channel (count) */
 
 /* Events */
-#define LIMIT_EVENT_FIELDS ((size_t)24)
+#define LIMIT_EVENT_FIELDS ((size_t)32)
 #define LIMIT_EVENT_VALUE ((size_t)1024)
 
 /* Sender authentication: DKIM and ARC */

@@ -50,18 +50,60 @@ tell_dkim(const struct judge_verdict *v, struct buf *b)
 		(void)buf_add(b, S("none"));
 }
 
+/* What the owner published, and which of the two aligned: an aggregate report needs them (RFC 9990). */
+static void
+tell_policy(const struct dmarc_verdict *v, struct buf *published, struct buf *aligned)
+{
+	const struct dmarc_record *r = &v->record;
+
+	(void)buf_fmt(aligned, "%s%s%s", v->dkim_aligned.n > 0 ? "dkim" : "",
+	    v->dkim_aligned.n > 0 && v->spf_aligned.n > 0 ? " " : "", v->spf_aligned.n > 0 ? "spf" : "");
+	if (v->policy_domain.n == 0)
+		return;
+	(void)buf_fmt(published, "p=%s adkim=%s aspf=%s", dmarc_policy_name(r->p), r->dkim_strict ? "s" : "r",
+	    r->spf_strict ? "s" : "r");
+	if (r->sp > DMARC_P_INVALID)
+		(void)buf_fmt(published, " sp=%s", dmarc_policy_name(r->sp));
+	if (r->np > DMARC_P_INVALID)
+		(void)buf_fmt(published, " np=%s", dmarc_policy_name(r->np));
+	if (r->testing)
+		(void)buf_add(published, S(" t=y"));
+}
+
+/* The domain of the first recipient, which DMARC reports tell by domain alone. */
+static struct slice
+recipient_domain(const struct smtp_scan_judge *in)
+{
+	struct slice address = in->n_rcpts == 0 ? S("") : in->rcpts[0].original.n > 0 ? in->rcpts[0].original :
+										     in->rcpts[0].address;
+	size_t at = slice_rfind_byte(address, '@');
+
+	return at == SLICE_NONE ? S("") : slice_from(address, at + 1);
+}
+
+static struct slice
+override_name(enum dmarc_override o)
+{
+	return o == DMARC_OVERRIDE_TEST ? S("policy_test_mode") :
+	    o == DMARC_OVERRIDE_ARC	? S("trusted_forwarder") :
+					  S("");
+}
+
 static void
 tell_verdict(struct scan_job *j, const struct judge_verdict *v, const struct smtp_scan_judge_answer *out,
     struct slice by)
 {
 	own(buf_t) dkim = { .max = 8192 };
 	own(buf_t) ip = { .max = LIMIT_IP_TEXT };
+	own(buf_t) published = { .max = 200 };
+	own(buf_t) aligned = { .max = 16 };
 	struct ip peer = { .n = (uint8_t)j->in->peer_ip.n };
 
 	if (peer.n > 0)
 		memcpy(peer.b, j->in->peer_ip.p, peer.n);
 	(void)ip_put(&ip, &peer);
 	tell_dkim(v, &dkim);
+	tell_policy(&v->dmarc, &published, &aligned);
 	SCAN_EVENT(j, EVENT_SCAN_VERDICT, EF("action", slice_z(smtp_scan_action_name(out->action))),
 	    EF("why", out->why), EF("by", by), EF("from", v->from.address),
 	    EF("claims", v->from.name_claims ? S("yes") : S("")),
@@ -72,7 +114,13 @@ tell_verdict(struct scan_job *j, const struct judge_verdict *v, const struct smt
 	    EF("policy_domain", v->dmarc.policy_domain), EF("dmarc_why", slice_z(v->dmarc.why)),
 	    EF("arc", arc_cv_name(v->arc.cv)), EF("iprev", slice_z(iprev_result_name(v->iprev.result))),
 	    EF("name", v->iprev.name), EF("ip", buf_slice(&ip)), EN("queries", v->queries),
-	    EN("ms", clock_mono_ms() - j->now_ms), EF("judged", slice_z(judge_action_name(v->action))));
+	    EN("ms", clock_mono_ms() - j->now_ms), EF("judged", slice_z(judge_action_name(v->action))),
+	    EF("header_from", v->dmarc.from), EF("aligned", buf_slice(&aligned)),
+	    EF("published", buf_slice(&published)),
+	    EF("disposition", slice_z(dmarc_policy_name(v->dmarc.disposition))),
+	    EF("override", override_name(v->dmarc.override)),
+	    EF("spf_scope", v->spf.by_helo ? S("helo") : S("mfrom")),
+	    EF("rcpt_domain", recipient_domain(j->in)));
 }
 
 /* What the administrator said about this sender, where it matters: false when nobody could be asked. */
