@@ -16,7 +16,7 @@
 #include "lib/ipc/ipc.h"
 #include "lib/proc/loop.h"
 #include "lib/proc/proc.h"
-#include "lib/resolve/resolve.h"
+#include "lib/resolve/room.h"
 #include "lib/store/reports.h"
 
 #define CLERK_IMPORTS 8u		/* files under way (count) */
@@ -48,7 +48,8 @@ struct clerk {
 	struct slice hostname, from; /* from: the address that our reports come from */
 	struct slice org;	/* what we call ourselves in reports */
 	bool send_dmarc, send_tls;
-	struct ipc_client *log, *dns, *auth, *scan, *queue, *keys;
+	struct resolve_room dns;
+	struct ipc_client *log, *auth, *scan, *queue, *keys;
 	struct clerk_peer *peers;
 	/* reading.c */
 	struct ipc_channel *reader;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Reverse names of the addresses that send as us, looked up behind: what a report shows says who it is.
  * A name counts only where it leads back to the address (RFC 8601 section 2.7.3, iprev). */
-#include "ipc/room_dns.h"
 #include "lib/base/ip.h"
 #include "lib/base/own.h"
 #include "lib/clock/clock.h"
@@ -15,38 +14,16 @@
 #define FAILED_US UINT64_C(86400000000)	 /* or a day, where the DNS failed */
 #define QUERIES 4u			 /* for one address: nobody else is heard meanwhile */
 
-static enum resolve_status
-status_of(enum room_dns_status s)
-{
-	static const enum resolve_status is[] = { [ROOM_DNS_STATUS_OK] = RESOLVE_OK,
-		[ROOM_DNS_STATUS_NODATA] = RESOLVE_NODATA, [ROOM_DNS_STATUS_NXDOMAIN] = RESOLVE_NXDOMAIN,
-		[ROOM_DNS_STATUS_SERVFAIL] = RESOLVE_SERVFAIL, [ROOM_DNS_STATUS_TIMEOUT] = RESOLVE_TIMEOUT,
-		[ROOM_DNS_STATUS_BOGUS] = RESOLVE_BOGUS };
-
-	return (unsigned)s < sizeof is / sizeof *is ? is[s] : RESOLVE_SERVFAIL;
-}
-
 void
 clerk_query(void *self, struct slice name, enum rr_type type, struct arena *a, struct resolve_wire *out)
 {
 	struct clerk *c = self;
-	struct room_dns_query in = { .name = name, .type = (uint16_t)type };
-	struct room_dns_query_answer got;
-	struct slice *rdata;
+	struct resolve_asker asker = { .room = &c->dns };
+	struct resolver r = resolve_via_room(&asker);
 
 	*out = (struct resolve_wire){ .status = RESOLVE_TIMEOUT };
-	if (!ipc_client_connected(c->dns) ||
-	    room_dns_query(c->dns, &in, clock_mono_ms() + CLERK_ASK_MS, a, &got) != IPC_OK)
-		return;
-	rdata = ARENA_ARRAY(a, got.n_rdata, struct slice);
-	if (rdata == NULL) {
-		out->status = RESOLVE_SERVFAIL;
-		return;
-	}
-	for (size_t i = 0; i < got.n_rdata; i++)
-		rdata[i] = got.rdata[i].data;
-	*out = (struct resolve_wire){ .status = status_of(got.status), .secure = got.secure, .ttl = got.ttl,
-		.name = got.name, .n = got.n_rdata, .rdata = rdata };
+	if (ipc_client_connected(c->dns.client)) /* else it would be waited for */
+		r.query(r.self, name, type, a, out);
 }
 
 struct unnamed {
@@ -90,7 +67,7 @@ look(void *arg)
 	struct clerk *c = arg;
 	own(arena_p) a = arena_new("unnamed", (size_t)4096);
 	struct unnamed u = { .a = a };
-	bool go_on = ipc_client_connected(c->dns);
+	bool go_on = ipc_client_connected(c->dns.client);
 
 	c->names = NULL;
 	if (go_on)

@@ -72,7 +72,7 @@ clerk_introduce(void *ctx, const char *peer, const char *instance, int fd)
 	const struct {
 		struct slice name;
 		struct ipc_client *client;
-	} asked[] = { { S("log"), c->log }, { S("dns"), c->dns }, { S("auth"), c->auth }, { S("scan"), c->scan },
+	} asked[] = { { S("log"), c->log }, { S("dns"), c->dns.client }, { S("auth"), c->auth }, { S("scan"), c->scan },
 		{ S("queue"), c->queue }, { S("keys"), c->keys } };
 	struct slice name = slice_z(peer);
 
@@ -108,7 +108,7 @@ clerk_init(struct clerk *c, struct loop *loop, struct reports *reports)
 	c->loop = loop;
 	c->reports = reports;
 	c->log = ipc_client_new("log");
-	c->dns = ipc_client_new("dns");
+	resolve_room_init(&c->dns, CLERK_ASK_MS);
 	c->auth = ipc_client_new("auth");
 	c->scan = ipc_client_new("scan");
 	c->queue = ipc_client_new("queue");
@@ -126,7 +126,7 @@ clerk_stop(void *ctx)
 	struct clerk *c = ctx;
 	struct loop_timer **timers[] = { &c->patience, &c->reading, &c->count, &c->owe, &c->names, &c->rotate,
 		&c->retire };
-	struct ipc_client **clients[] = { &c->log, &c->dns, &c->auth, &c->scan, &c->queue, &c->keys };
+	struct ipc_client **clients[] = { &c->log, &c->dns.client, &c->auth, &c->scan, &c->queue, &c->keys };
 
 	while (c->peers != NULL)
 		peer_drop(c->peers);

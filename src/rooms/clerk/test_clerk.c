@@ -1,0 +1,855 @@
+/* SPDX-License-Identifier: MIT
+ * The clerk between rooms that the test plays, each in a thread on a real channel: log, dns, auth, scan,
+ * queue and reader. What we judged becomes a report mail that our own reader understands to the row; what
+ * comes in is kept or dropped as A-025 wants it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ipc/clerk_auth.h"
+#include "ipc/cli_ledger.h"
+#include "ipc/queue_mailbox.h"
+#include "ipc/room_dns.h"
+#include "ipc/smtp_queue.h"
+#include "ipc/smtp_scan.h"
+#include "lib/base/own.h"
+#include "lib/clock/clock.h"
+#include "lib/events/events.h"
+#include "lib/report/dmarc.h"
+#include "lib/report/find.h"
+#include "lib/report/tls.h"
+#include "lib/resolve/zone.h"
+#include "rooms/clerk/owing.h"
+#include "rooms/reader/read.h"
+
+#define DAY INT64_C(86400000000)
+#define NOON (20000 * DAY + DAY / 2) /* of day 20000 */
+#define DB "clerk-test.db"
+
+static const char ZONE[] =
+    "_dmarc.a.example TXT \"v=DMARC1; p=reject; rua=mailto:rua@a.example\"\n"
+    "_dmarc.b.example TXT \"v=DMARC1; p=none; rua=mailto:x@elsewhere.example,mailto:y@asked.example!10\"\n"
+    "b.example._report._dmarc.asked.example TXT \"v=DMARC1\"\n"
+    "_dmarc.c.example TXT \"v=DMARC1; p=none\"\n"
+    "_dmarc.d.example SERVFAIL\n"
+    "_smtp._tls.a.example TXT \"v=TLSRPTv1; rua=mailto:tls@a.example\"\n"
+    "_smtp._tls.b.example TXT \"v=TLSRPTv1; rua=https://b.example/r\"\n"
+    "1.2.0.192.in-addr.arpa PTR mail.a.example\nmail.a.example A 192.0.2.1\n";
+
+/* The world; its rooms run in threads, one question at a time. */
+static struct {
+	struct clerk c;
+	struct arena *a;
+	struct zone zone;
+	struct cli_ledger_event events[64];
+	size_t n_events;
+	enum smtp_queue_accept_status accept;
+	bool silent;	/* queue takes it, says nothing and dies */
+	bool stored;	/* queue tells the log */
+	unsigned mails, readers;
+	bool reader_dies, unknown_domains;
+	uint8_t *mail;	/* the last one */
+	size_t mail_n;
+	char to[400];
+	pthread_t threads[64];
+	size_t n_threads;
+} w;
+
+/* ---- the rooms ---- */
+
+static void
+on_query(void *ctx, struct ipc_call *call, struct cli_ledger_query *m)
+{
+	struct cli_ledger_event list[8];
+	struct cli_ledger_query_answer out = { .status = CLI_LEDGER_RESULT_OK, .events = list };
+
+	(void)ctx;
+	if (m->newest) {
+		out.n_events = w.n_events > 0 ? 1 : 0;
+		if (out.n_events > 0)
+			list[0] = w.events[w.n_events - 1];
+		(void)cli_ledger_query_answer(call, &out);
+		return;
+	}
+	for (size_t i = 0; i < w.n_events; i++) {
+		const struct cli_ledger_event *e = &w.events[i];
+
+		if (e->id <= m->after || (m->kind != 0 && e->kind != m->kind) ||
+		    (m->queue_id.n > 0 && !slice_eq(m->queue_id, e->queue_id)))
+			continue;
+		out.more = out.n_events == 8;
+		if (out.more)
+			break;
+		list[out.n_events++] = *e;
+	}
+	(void)cli_ledger_query_answer(call, &out);
+}
+
+static enum ipc_status
+serve_log(struct ipc_channel *ch)
+{
+	static const struct cli_ledger_server h = { .query = on_query };
+
+	return cli_ledger_server_serve(ch, &h, NULL);
+}
+
+static void
+on_dns(void *ctx, struct ipc_call *call, struct room_dns_query *m)
+{
+	own(arena_p) a = arena_new("dns", 1 << 20);
+	struct room_dns_query_answer out = { 0 };
+	struct resolve_wire wire;
+	struct room_dns_rdata rdata[16];
+
+	(void)ctx;
+	zone_query(&w.zone, m->name, (enum rr_type)m->type, a, &wire);
+	out = (struct room_dns_query_answer){ .status = (enum room_dns_status)wire.status, .ttl = wire.ttl,
+		.name = wire.name, .rdata = rdata };
+	for (size_t i = 0; i < wire.n && i < 16; i++)
+		rdata[out.n_rdata++] = (struct room_dns_rdata){ .data = wire.rdata[i] };
+	(void)room_dns_query_answer(call, &out);
+}
+
+static enum ipc_status
+serve_dns(struct ipc_channel *ch)
+{
+	static const struct room_dns_server h = { .query = on_dns };
+
+	return room_dns_server_serve(ch, &h, NULL);
+}
+
+static void
+on_domains(void *ctx, struct ipc_call *call, struct clerk_auth_domains *m)
+{
+	struct clerk_auth_domain list[] = { { S("other.example") }, { S("example.test") } };
+	struct clerk_auth_domains_answer out = { .domains = list, .n_domains = 2, .failed = w.unknown_domains };
+
+	(void)ctx, (void)m;
+	(void)clerk_auth_domains_answer(call, &out);
+}
+
+static void
+on_resolve(void *ctx, struct ipc_call *call, struct clerk_auth_resolve *m)
+{
+	struct clerk_auth_target here = { .account = 9, .address = S("bob@example.test") };
+	struct clerk_auth_resolve_answer out = { .place = CLERK_AUTH_PLACE_ELSEWHERE, .targets = &here };
+
+	(void)ctx;
+	if (slice_ends(m->address, S("@example.test"))) {
+		out.place = CLERK_AUTH_PLACE_HERE;
+		out.n_targets = 1;
+	}
+	(void)clerk_auth_resolve_answer(call, &out);
+}
+
+static enum ipc_status
+serve_auth(struct ipc_channel *ch)
+{
+	static const struct clerk_auth_server h = { .domains = on_domains, .resolve = on_resolve };
+
+	return clerk_auth_server_serve(ch, &h, NULL);
+}
+
+static void
+on_judge(void *ctx, struct ipc_call *call, struct smtp_scan_judge *m)
+{
+	struct smtp_scan_edit edit = { .at = 0, .insert = S("DKIM-Signature: signed\r\n") };
+	struct smtp_scan_judge_answer out = { .action = SMTP_SCAN_ACTION_ACCEPT, .edits = &edit, .n_edits = 1 };
+
+	(void)ctx;
+	assert_true(m->n_rcpts == 1 && m->account == 0 && slice_starts(m->sender, S("noreply-dmarc@example.test")));
+	(void)smtp_scan_judge_answer(call, &out);
+}
+
+static enum ipc_status
+serve_scan(struct ipc_channel *ch)
+{
+	static const struct smtp_scan_server h = { .judge = on_judge };
+
+	ipc_set_phase(ch, SMTP_SCAN_PHASE_CLERK);
+	return smtp_scan_server_serve(ch, &h, NULL);
+}
+
+static void
+on_accept(void *ctx, struct ipc_call *call, struct smtp_queue_accept *m)
+{
+	struct smtp_queue_accept_answer out = { .status = w.accept };
+	void *p = mmap(NULL, (size_t)m->size, PROT_READ, MAP_PRIVATE, m->fd, 0);
+
+	(void)ctx;
+	assert_true(p != MAP_FAILED);
+	if (w.accept == SMTP_QUEUE_ACCEPT_STATUS_OK) {
+		free(w.mail);
+		w.mail = malloc((size_t)m->size);
+		assert_non_null(w.mail);
+		memcpy(w.mail, p, (size_t)m->size);
+		w.mail_n = (size_t)m->size;
+		(void)snprintf(w.to, sizeof w.to, "%.*s/%u", SFMT(m->rcpts[0].address), m->rcpts[0].account);
+		w.mails++;
+		if (w.stored) {
+			struct cli_ledger_event *e = &w.events[w.n_events];
+
+			*e = (struct cli_ledger_event){ .id = 1000 + w.n_events, .kind = EVENT_QUEUE_STORED };
+			assert_true(arena_copy(w.a, m->queue_id, &e->queue_id));
+			w.n_events++;
+		}
+	}
+	(void)munmap(p, (size_t)m->size);
+	if (w.silent)
+		(void)ipc_refuse(call);
+	else
+		(void)smtp_queue_accept_answer(call, &out);
+}
+
+static enum ipc_status
+serve_queue(struct ipc_channel *ch)
+{
+	static const struct smtp_queue_server h = { .accept = on_accept };
+
+	enum ipc_status st;
+
+	ipc_set_phase(ch, SMTP_QUEUE_PHASE_CLERK);
+	st = smtp_queue_server_serve(ch, &h, NULL);
+	return w.silent ? IPC_CLOSED : st;
+}
+
+static void
+on_read(void *ctx, struct clerk_reader_read *m)
+{
+	void *p = mmap(NULL, (size_t)m->size, PROT_READ, MAP_PRIVATE, m->fd, 0);
+
+	assert_true(p != MAP_FAILED);
+	reader_read(ctx, slice_of(p, (size_t)m->size), m->hostname);
+	(void)munmap(p, (size_t)m->size);
+}
+
+static enum ipc_status
+serve_reader(struct ipc_channel *ch)
+{
+	static const struct clerk_reader_server h = { .read = on_read };
+
+	w.readers++;
+	if (w.reader_dies)
+		return IPC_CLOSED;
+	ipc_set_send_wait(ch, 20000);
+	(void)clerk_reader_server_serve(ch, &h, ch);
+	return IPC_CLOSED; /* one mail for one life */
+}
+
+struct room {
+	enum ipc_status (*serve)(struct ipc_channel *ch);
+	struct ipc_channel *ch;
+};
+
+static void *
+live(void *arg)
+{
+	struct room *r = arg;
+
+	while (r->serve(r->ch) == IPC_OK)
+		;
+	ipc_channel_free(&r->ch);
+	free(r);
+	return NULL;
+}
+
+static void
+meet(const char *peer, enum ipc_status (*serve)(struct ipc_channel *))
+{
+	struct room *r = calloc(1, sizeof *r);
+	int ends[2];
+
+	assert_non_null(r);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	r->serve = serve;
+	r->ch = ipc_channel_new(ends[1], "clerk", "");
+	assert_true(w.n_threads < 64);
+	assert_int_equal(pthread_create(&w.threads[w.n_threads++], NULL, live, r), 0);
+	clerk_introduce(&w.c, peer, "", ends[0]);
+}
+
+/* ---- the stage ---- */
+
+/* Time stands still at this moment of the wall. */
+static void
+at(int64_t wall)
+{
+	clock_real();
+	clock_fake(clock_mono_ms(), wall);
+}
+
+static void
+open_clerk(void)
+{
+	struct reports *reports;
+
+	at(NOON);
+	assert_int_equal(reports_open(DB, &reports), STORE_OK);
+	w.c = (struct clerk){ .hostname = S("mail.example.test"), .org = S("mail.example.test"), .send_dmarc = true,
+		.send_tls = true };
+	clerk_init(&w.c, loop_new(), reports);
+	meet("log", serve_log);
+	meet("dns", serve_dns);
+	meet("auth", serve_auth);
+	meet("scan", serve_scan);
+	meet("queue", serve_queue);
+}
+
+static void
+close_clerk(void)
+{
+	struct loop *l = w.c.loop;
+
+	clerk_stop(&w.c);
+	loop_free(&l);
+	for (size_t i = 0; i < w.n_threads; i++)
+		assert_int_equal(pthread_join(w.threads[i], NULL), 0);
+	w.n_threads = 0;
+	clock_real();
+}
+
+static int
+begin(void **state)
+{
+	struct slice zone;
+
+	(void)state;
+	(void)unlink(DB);
+	(void)unlink(DB "-wal");
+	memset(&w, 0, sizeof w);
+	w.a = arena_new("world", 1 << 24);
+	assert_true(arena_copy(w.a, slice_of(ZONE, sizeof ZONE - 1), &zone) && zone_parse(zone, w.a, &w.zone));
+	w.accept = SMTP_QUEUE_ACCEPT_STATUS_OK;
+	open_clerk();
+	return 0;
+}
+
+static int
+end(void **state)
+{
+	(void)state;
+	close_clerk();
+	free(w.mail);
+	arena_free(&w.a);
+	(void)unlink(DB);
+	return 0;
+}
+
+static void
+add_event(enum event_kind kind, int64_t time, const char *const *fields)
+{
+	struct cli_ledger_event *e = &w.events[w.n_events];
+
+	*e = (struct cli_ledger_event){ .id = w.n_events + 1, .kind = (uint16_t)kind, .time_us = time };
+	e->fields = ARENA_ARRAY(w.a, 32, struct cli_ledger_field);
+	assert_non_null(e->fields);
+	for (; fields[0] != NULL; fields = &fields[2])
+		e->fields[e->n_fields++] = (struct cli_ledger_field){ slice_z(fields[0]), slice_z(fields[1]) };
+	w.n_events++;
+}
+
+/* A message in the name of the domain, as scan tells of it. */
+static void
+judged(int64_t time, const char *domain, const char *ip, bool passed, const char *action)
+{
+	const char *const fields[] = { "action", action, "dmarc", passed ? "pass" : "fail", "policy_domain", domain,
+		"header_from", domain, "ip", ip, "spf", passed ? "pass" : "softfail", "spf_domain", "bounce.example",
+		"spf_scope", "mfrom", "dkim", passed ? "pass d=a.example s=s1; fail d=x.example s=s2: body" : "none",
+		"aligned", passed ? "dkim" : "", "disposition", passed ? "none" : "reject", "override", "",
+		"published", "p=reject adkim=r aspf=s sp=none t=y", "rcpt_domain", "example.test", NULL };
+
+	add_event(EVENT_SCAN_VERDICT, time, fields);
+}
+
+static void
+session(int64_t time, const char *domain, const char *result)
+{
+	const char *const fields[] = { "policy_type", "sts", "policy_domain", domain, "mx_host", "mx.a.example",
+		"receiving_ip", "192.0.2.7", "sending_ip", "192.0.2.8", "result", result, "reason", "", NULL };
+
+	add_event(EVENT_SEND_TLS, time, fields);
+}
+
+static void
+count_all(void)
+{
+	bool more = true;
+
+	while (more)
+		assert_true(counting_step(&w.c, &more));
+}
+
+static void
+work_off(void)
+{
+	owing_plan(&w.c);
+	for (int i = 0; i < 50 && owing_step(&w.c); i++)
+		;
+}
+
+/* ---- what we owe ---- */
+
+struct seen {
+	size_t rows;
+	uint64_t passed, failed;
+};
+
+static bool
+on_row(void *self, const struct dmarc_report_row *row)
+{
+	struct seen *s = self;
+
+	s->rows++;
+	assert_true(slice_eq(row->header_from, S("a.example")) && slice_eq(row->envelope_to, S("example.test")));
+	assert_true(row->n_spf == 1 && slice_eq(row->spf_auth[0].scope, S("mfrom")) && row->ip.n == 4);
+	if (slice_eq(row->dkim, S("pass"))) {
+		s->passed += row->count;
+		assert_true(row->n_dkim == 2 && slice_eq(row->dkim_auth[0].selector, S("s1")) &&
+		    slice_eq(row->dkim_auth[1].human, S("body")) && slice_eq(row->spf, S("fail")));
+		assert_true(slice_eq(row->disposition, S("none")) && row->n_reasons == 0);
+	} else {
+		s->failed += row->count;
+		assert_true(slice_eq(row->disposition, S("reject")) && row->n_dkim == 0);
+	}
+	return true;
+}
+
+/* The attachment of the mail that was sent last. */
+static enum report_form
+attachment(struct buf *part)
+{
+	own(arena_p) a = arena_new("mail", 1 << 20);
+	struct report_walk walk;
+	struct mime m;
+
+	assert_true(mime_parse(slice_of(w.mail, w.mail_n), a, &m));
+	walk = report_walk_of(&m);
+	return report_next(&walk, part);
+}
+
+static bool
+mail_has(const char *text)
+{
+	return slice_find(slice_of(w.mail, w.mail_n), slice_z(text)) != SLICE_NONE;
+}
+
+static void
+owed_and_sent(void **state)
+{
+	own(buf_t) part = { .max = 1 << 20 };
+	own(arena_p) a = arena_new("report", 1 << 20);
+	struct dmarc_report r;
+	struct seen seen = { 0 };
+
+	for (int i = 0; i < 20; i++)
+		judged(NOON + i, "a.example", "192.0.2.1", true, "accept");
+	judged(NOON, "a.example", "192.0.2.66", false, "reject");
+	judged(NOON, "a.example", "192.0.2.66", false, "defer");     /* comes again, and is counted then */
+	judged(NOON + DAY, "a.example", "192.0.2.1", true, "accept"); /* tomorrow's */
+	count_all();
+	count_all(); /* nothing is counted twice */
+	work_off();
+	assert_int_equal(w.mails, 0); /* the day is not over */
+	at(20001 * DAY + 60000000);
+	work_off();
+	assert_int_equal(w.mails, 0); /* nor the jitter */
+	at(20001 * DAY + 4300 * INT64_C(1000000));
+	work_off();
+	work_off();
+	assert_int_equal(w.mails, 1);
+	assert_string_equal(w.to, "rua@a.example/0");
+	assert_true(mail_has("DKIM-Signature: signed\r\nFrom: noreply-dmarc@example.test\r\nTo: rua@a.example\r\n"));
+	assert_true(mail_has("Subject: Report Domain: a.example Submitter: mail.example.test Report-ID: <2000000.a.example>"));
+	assert_true(mail_has("filename=\"mail.example.test!a.example!1728000000!1728086399!2000000.a.example.xml.gz\""));
+	assert_int_equal(attachment(&part), REPORT_FORM_DMARC);
+	assert_int_equal(dmarc_report_read(buf_slice(&part), a, on_row, &seen, &r), DMARC_REPORT_OK);
+	assert_true(seen.rows == 2 && seen.passed == 20 && seen.failed == 1);
+	assert_true(r.begin == 1728000000 && r.end == 1728086399 && slice_eq(r.domain, S("a.example")));
+	assert_true(slice_eq(r.p, S("reject")) && slice_eq(r.sp, S("none")) && slice_eq(r.aspf, S("s")) &&
+	    slice_eq(r.testing, S("y")) && slice_eq(r.discovery, S("treewalk")));
+	/* what comes late for a day that was told makes a part of its own */
+	judged(NOON + 5, "a.example", "192.0.2.9", true, "accept");
+	count_all();
+	work_off();
+	assert_true(w.mails == 2 && mail_has("Report-ID: <2000001.a.example>"));
+	at(20002 * DAY + 4300 * INT64_C(1000000));
+	work_off();
+	assert_true(w.mails == 3 && mail_has("Report-ID: <2000100.a.example>"));
+}
+
+struct owed {
+	unsigned n[4];
+	char why[8][100];
+};
+
+static bool
+on_owed(void *ctx, const struct reports_owed *o)
+{
+	struct owed *all = ctx;
+
+	(void)snprintf(all->why[(all->n[0] + all->n[1] + all->n[2] + all->n[3]) % 8], 100, "%.*s: %.*s",
+	    SFMT(o->domain), SFMT(o->why));
+	all->n[o->state]++;
+	return true;
+}
+
+static struct owed
+owed(void)
+{
+	struct owed all = { 0 };
+
+	assert_int_equal(reports_owed_list(w.c.reports, 0, 50, on_owed, &all), STORE_OK);
+	return all;
+}
+
+static void
+destinations(void **state)
+{
+	struct owed all;
+
+	judged(NOON, "b.example", "192.0.2.1", true, "accept");
+	judged(NOON, "c.example", "192.0.2.1", true, "accept");
+	judged(NOON, "d.example", "192.0.2.1", true, "accept");
+	judged(NOON, "nothing.example", "192.0.2.1", true, "accept");
+	count_all();
+	at(NOON + DAY);
+	work_off();
+	/* b: one destination did not agree, the other one takes 10 bytes; c asks for none; d: the DNS fails */
+	all = owed();
+	assert_int_equal(w.mails, 0);
+	assert_true(all.n[OWED_OPEN] == 1 && all.n[OWED_NONE] == 3 && all.n[OWED_SENT] == 0);
+	assert_non_null(strstr(all.why[0], "larger than its destination takes"));
+	assert_non_null(strstr(all.why[1], "asks for no reports by mail"));
+	assert_non_null(strstr(all.why[2], "the DNS does not say"));
+	/* it is asked again, and given up one day */
+	for (int i = 2; i < 20; i++) {
+		at(NOON + i * DAY);
+		work_off();
+	}
+	all = owed();
+	assert_int_equal(all.n[OWED_NONE], 4);
+}
+
+/* No double, no gap: whatever happens between us and the queue. */
+static void
+once(void **state)
+{
+	judged(NOON, "a.example", "192.0.2.1", true, "accept");
+	count_all();
+	at(NOON + DAY);
+	w.accept = SMTP_QUEUE_ACCEPT_STATUS_FULL;
+	work_off();
+	assert_true(w.mails == 0 && owed().n[OWED_OPEN] == 1);
+	/* the queue takes it and its answer is lost; then the clerk dies */
+	w.accept = SMTP_QUEUE_ACCEPT_STATUS_OK;
+	w.silent = w.stored = true;
+	at(NOON + DAY + DAY / 24);
+	work_off();
+	assert_true(w.mails == 1 && owed().n[OWED_SENDING] == 1);
+	close_clerk();
+	open_clerk();
+	w.silent = false;
+	at(NOON + 2 * DAY);
+	work_off();
+	assert_true(w.mails == 1 && owed().n[OWED_SENT] == 1);
+	/* another day: the same, but the queue never had it */
+	w.events[w.n_events - 1].kind = EVENT_QUEUE_DONE;
+	judged(NOON + 2 * DAY, "a.example", "192.0.2.1", true, "accept");
+	w.events[w.n_events - 1].id = 5000;
+	count_all();
+	at(NOON + 3 * DAY);
+	assert_int_equal(reports_owe(w.c.reports, &(struct reports_owed){ .kind = REPORT_DMARC, .period = 2000200,
+		.domain = S("a.example"), .to = S("rua@a.example"), .state = OWED_SENDING, .session = 99 }), STORE_OK);
+	work_off();
+	assert_true(w.mails == 3); /* the planned one, and the one that nobody stored */
+}
+
+struct tls_seen {
+	uint64_t good, bad;
+	unsigned policies;
+};
+
+static bool
+on_policy(void *self, const struct tls_report_policy *p)
+{
+	struct tls_seen *s = self;
+
+	s->policies++;
+	s->good += p->successes;
+	s->bad += p->failed;
+	assert_true(slice_eq(p->type, S("sts")) && slice_eq(p->domain, S("a.example")) && p->n == 1);
+	assert_true(slice_eq(p->failures[0].type, S("certificate-expired")) &&
+	    slice_eq(p->failures[0].receiving_mx, S("mx.a.example")) &&
+	    slice_eq(p->failures[0].sending_ip, S("192.0.2.8")));
+	return true;
+}
+
+static void
+tls(void **state)
+{
+	own(buf_t) part = { .max = 1 << 20 };
+	own(arena_p) a = arena_new("report", 1 << 20);
+	struct tls_report r;
+	struct tls_seen seen = { 0 };
+
+	for (int i = 0; i < 5; i++)
+		session(NOON, "a.example", "ok");
+	session(NOON, "a.example", "certificate-expired");
+	session(NOON, "a.example", "certificate-expired");
+	session(NOON, "b.example", "ok");
+	count_all();
+	at(NOON + DAY);
+	work_off();
+	assert_int_equal(w.mails, 1); /* b wants https alone */
+	assert_true(owed().n[OWED_NONE] == 1 && owed().n[OWED_SENT] == 1);
+	assert_true(mail_has("TLS-Report-Domain: a.example\r\nTLS-Report-Submitter: mail.example.test\r\n") &&
+	    mail_has("report-type=\"tlsrpt\"") && mail_has("application/tlsrpt+gzip") && mail_has(".json.gz\""));
+	assert_int_equal(attachment(&part), REPORT_FORM_TLS);
+	assert_int_equal(tls_report_read(buf_slice(&part), a, on_policy, &seen, &r), TLS_REPORT_OK);
+	assert_true(seen.policies == 1 && seen.good == 5 && seen.bad == 2);
+}
+
+/* ---- what comes in ---- */
+
+static int
+sealed(struct slice s)
+{
+	int fd = memfd_create("mail", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_true(fd >= 0 && write(fd, s.p, s.n) == (ssize_t)s.n);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
+	return fd;
+}
+
+static enum queue_mailbox_deliver_status delivered;
+
+static void
+on_delivered(void *ctx, uint32_t id, struct queue_mailbox_deliver_answer *m)
+{
+	(void)ctx, (void)id;
+	delivered = m->status;
+}
+
+/* Queue delivers a mail, readers come as long as they are wanted. */
+static enum queue_mailbox_deliver_status
+deliver(uint64_t id, struct slice mail)
+{
+	static const struct queue_mailbox_answers h = { .deliver = on_delivered };
+	own(fd_t) fd = sealed(mail);
+	struct queue_mailbox_deliver m = { .delivery = id, .floor = 1, .sender = S("noreply@reporter.example"),
+		.rcpt = S("dmarc-reports@example.test"), .queue_id = S("x.1"), .size = mail.n, .fd = fd };
+	struct ipc_channel *ch;
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	clerk_introduce(&w.c, "deliveries", "", ends[0]);
+	ch = ipc_channel_new(ends[1], "clerk", "");
+	assert_int_equal(queue_mailbox_deliver_ask(ch, 1, &m), IPC_OK);
+	clock_real();
+	delivered = QUEUE_MAILBOX_DELIVER_STATUS_TRY_LATER;
+	for (int i = 0; i < 8; i++) {
+		loop_once(w.c.loop, 20);
+		if (w.c.wanted && w.n_threads < 60)
+			meet("reader", serve_reader);
+	}
+	assert_int_equal(queue_mailbox_answers_serve(ch, &h, NULL), IPC_OK);
+	ipc_channel_free(&ch);
+	return delivered;
+}
+
+#define HEAD "From: r@reporter.example\r\nContent-Type: text/xml\r\n\r\n"
+#define REPORT(domain, id, rows)                                                                   \
+	"<feedback><report_metadata><org_name>O</org_name><report_id>" id "</report_id><date_range><begin>1</begin>" \
+	"<end>99</end></date_range></report_metadata><policy_published><domain>" domain "</domain><p>none</p>"      \
+	"</policy_published>" rows "</feedback>"
+#define ROW                                                                                        \
+	"<record><row><source_ip>192.0.2.1</source_ip><count>3</count><policy_evaluated><disposition>none</disposition>" \
+	"<dkim>pass</dkim><spf>fail</spf></policy_evaluated></row></record>"
+
+static struct reports_summary
+summary(void)
+{
+	own(arena_p) a = arena_new("summary", 4096);
+	const struct reports_question q = { .domain = S("") };
+	struct reports_summary s;
+
+	assert_int_equal(reports_summary(w.c.reports, &q, a, &s), STORE_OK);
+	return s;
+}
+
+static bool
+count_unreadable(void *ctx, const struct reports_mail *m)
+{
+	*(unsigned *)ctx += m->why.n > 0 ? 1 : 0;
+	return true;
+}
+
+static unsigned
+unreadable(void)
+{
+	unsigned n = 0;
+
+	assert_int_equal(reports_inbox(w.c.reports, 100, count_unreadable, &n), STORE_OK);
+	return n;
+}
+
+static void
+received(void **state)
+{
+	const enum queue_mailbox_deliver_status ok = QUEUE_MAILBOX_DELIVER_STATUS_OK;
+	struct reports_summary s;
+
+	assert_int_equal(deliver(10, S(HEAD REPORT("example.test", "1", ROW ROW))), ok);
+	s = summary();
+	assert_true(s.reports == 1 && s.messages == 6 && s.passed == 6 && s.unverified == 1);
+	/* queue delivers twice; a reporter sends twice; neither counts */
+	assert_int_equal(deliver(10, S(HEAD REPORT("example.test", "1", ROW ROW))), ok);
+	assert_int_equal(deliver(11, S(HEAD REPORT("example.test", "1", ROW ROW))), ok);
+	assert_int_equal(summary().reports, 1);
+	/* our own server vouches for the sender of this one; the domain is below ours */
+	assert_int_equal(deliver(12, S("Authentication-Results: mail.example.test; dmarc=pass\r\n" HEAD REPORT(
+				    "sub.example.test", "2", ROW))), ok);
+	s = summary();
+	assert_true(s.reports == 2 && s.unverified == 1 && s.messages == 9);
+	/* a damaged one is kept as far as it goes */
+	assert_int_equal(deliver(13, S(HEAD REPORT("example.test", "3", ROW "<record><"))), ok);
+	assert_true(summary().reports == 3 && summary().damaged == 1);
+	/* what is no report is kept for somebody to see */
+	assert_int_equal(deliver(14, S("Subject: hello\r\n\r\nhello\r\n")), ok);
+	assert_int_equal(unreadable(), 1);
+	/* auth is away: later */
+	w.unknown_domains = true;
+	assert_int_equal(deliver(15, S(HEAD REPORT("example.test", "4", ROW))), ok);
+	assert_true(summary().reports == 3 && unreadable() == 1);
+}
+
+static struct slice
+many_rows(struct buf *b, unsigned n)
+{
+	(void)buf_add(b, S("<feedback><report_metadata><report_id>9</report_id></report_metadata><policy_published>"
+			   "<domain>example.test</domain></policy_published>"));
+	for (unsigned i = 0; i < n; i++)
+		(void)buf_add(b, S(ROW));
+	(void)buf_add(b, S("</feedback>"));
+	return buf_slice(b);
+}
+
+/* A-025: stored or dropped, nothing else happens. The memory bound is the reader's own wall, and
+ * check_reports.py's. */
+static void
+a_025(void **state)
+{
+	static const char *const bad[] = {
+		/* billion laughs, an external entity, a DTD alone */
+		"<!DOCTYPE feedback [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]>" REPORT("example.test", "&b;", ROW),
+		"<!DOCTYPE feedback [<!ENTITY x SYSTEM \"file:///etc/passwd\">]>" REPORT("example.test", "&x;", ROW),
+		"<!DOCTYPE feedback SYSTEM \"http://evil.example/x.dtd\">" REPORT("example.test", "5", ROW),
+		/* not ours */
+		REPORT("victim.example", "6", ROW),
+		REPORT("test", "7", ROW),
+		REPORT("notexample.test", "8", ROW),
+		/* SQL and HTML */
+		REPORT("x'); DROP TABLE report;--.example.tset", "9", ROW),
+		REPORT("&lt;script&gt;alert(1)&lt;/script&gt;", "10", ROW),
+	};
+	own(buf_t) rows = { .max = 200000000 };
+	own(buf_t) packed = { .max = 10000000 };
+	own(buf_t) mail = { .max = 16000000 };
+	uint64_t id = 100;
+
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		buf_reset(&mail);
+		(void)buf_add(&mail, S(HEAD));
+		(void)buf_add(&mail, slice_z(bad[i]));
+		assert_int_equal(deliver(id++, buf_slice(&mail)), QUEUE_MAILBOX_DELIVER_STATUS_OK);
+		if (summary().reports != 0)
+			fail_msg("report %zu was stored", i);
+	}
+	/* hostile texts in a report about us are texts */
+	assert_int_equal(deliver(id++, S(HEAD REPORT("example.test", "x'); DROP TABLE report;--", ROW))),
+	    QUEUE_MAILBOX_DELIVER_STATUS_OK);
+	assert_int_equal(summary().reports, 1);
+	/* 60,000 rows, packed; and a bomb of 100 MB of zeros */
+	assert_true(report_gzip(&packed, many_rows(&rows, 60000)));
+	assert_int_equal(deliver(id++, buf_slice(&packed)), QUEUE_MAILBOX_DELIVER_STATUS_OK);
+	buf_reset(&rows);
+	buf_reset(&packed);
+	(void)buf_add(&rows, S("<feedback>"));
+	memset(buf_room(&rows, 100000000), ' ', 100000000);
+	buf_grown(&rows, 100000000);
+	assert_true(report_gzip(&packed, buf_slice(&rows)));
+	assert_int_equal(deliver(id++, buf_slice(&packed)), QUEUE_MAILBOX_DELIVER_STATUS_OK);
+	assert_true(summary().reports == 1 && summary().messages == 3);
+	/* over what a report may be */
+	buf_reset(&rows);
+	memset(buf_room(&rows, LIMIT_REPORT_MAIL + 1), 'x', LIMIT_REPORT_MAIL + 1);
+	buf_grown(&rows, LIMIT_REPORT_MAIL + 1);
+	assert_int_equal(deliver(id++, buf_slice(&rows)), QUEUE_MAILBOX_DELIVER_STATUS_REFUSED);
+}
+
+/* A mail that ends its reader is tried CLERK_TRIES times and set aside; the next one is read. */
+static void
+deadly(void **state)
+{
+	w.reader_dies = true;
+	assert_int_equal(deliver(20, S(HEAD REPORT("example.test", "1", ROW))), QUEUE_MAILBOX_DELIVER_STATUS_OK);
+	assert_int_equal(w.readers, 1);
+	for (unsigned i = 1; i < CLERK_TRIES + 1; i++) {
+		loop_cancel(w.c.loop, &w.c.reading); /* half a minute passes */
+		reading_kick(&w.c);
+		if (w.c.wanted)
+			meet("reader", serve_reader);
+	}
+	assert_int_equal(w.readers, CLERK_TRIES);
+	assert_int_equal(unreadable(), 1);
+	w.reader_dies = false;
+	loop_cancel(w.c.loop, &w.c.reading);
+	assert_int_equal(deliver(21, S(HEAD REPORT("example.test", "2", ROW))), QUEUE_MAILBOX_DELIVER_STATUS_OK);
+	assert_int_equal(summary().reports, 1);
+}
+
+static bool
+named(void *ctx, const struct reports_sender *s)
+{
+	*(bool *)ctx = slice_eq(s->source, S("192.0.2.1")) && slice_eq(s->name, S("mail.a.example"));
+	return true;
+}
+
+static void
+names(void **state)
+{
+	const struct reports_question q = { .domain = S("example.test") };
+	bool found = false;
+
+	assert_int_equal(deliver(30, S(HEAD REPORT("example.test", "1", ROW))), QUEUE_MAILBOX_DELIVER_STATUS_OK);
+	for (int i = 0; i < 30 && !found; i++) {
+		names_kick(&w.c);
+		for (int k = 0; k < 3; k++)
+			loop_once(w.c.loop, 250);
+		assert_int_equal(reports_senders(w.c.reports, &q, 0, 5, named, &found), STORE_OK);
+	}
+	assert_true(found);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(owed_and_sent, begin, end),
+		cmocka_unit_test_setup_teardown(destinations, begin, end),
+		cmocka_unit_test_setup_teardown(once, begin, end), cmocka_unit_test_setup_teardown(tls, begin, end),
+		cmocka_unit_test_setup_teardown(received, begin, end), cmocka_unit_test_setup_teardown(a_025, begin, end),
+		cmocka_unit_test_setup_teardown(deadly, begin, end), cmocka_unit_test_setup_teardown(names, begin, end) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
