@@ -66,6 +66,8 @@ void clerk_introduce(void *ctx, const char *peer, const char *instance, int fd);
 void clerk_stop(void *ctx);
 /* A store that failed can be trusted again only by a new process. */
 void clerk_store(const char *what, enum store_err e);
+/* Nothing to do for a while: gives memory back. */
+void clerk_rest(struct clerk *c);
 
 /* intake.c: deliveries of queue */
 enum ipc_status intake_serve(struct clerk_peer *p);
@@ -105,6 +107,10 @@ bool mail_write(struct buf *b, const struct clerk *c, const struct mail *m);
 /* owing.c: what we owe, domain after domain */
 void owing_kick(struct clerk *c);
 void owing_run(void *ctx, struct ipc_call *call, struct cli_clerk_run *m);
+
+/* rotation.c: keys of DKIM, once an hour */
+void rotation_kick(struct clerk *c);
+void rotation_step(struct clerk *c);
 
 /* names.c: reverse names of senders, and other questions to the DNS */
 void names_kick(struct clerk *c);

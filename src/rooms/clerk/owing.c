@@ -229,10 +229,14 @@ static void
 work(void *arg)
 {
 	struct clerk *c = arg;
+	bool worked;
 
 	c->owe = NULL;
 	owing_plan(c);
-	c->owe = loop_after(c->loop, owing_step(c) ? SOON_MS : EVERY_MS, work, c);
+	worked = owing_step(c);
+	if (!worked) /* the last of what comes round once a minute */
+		clerk_rest(c);
+	c->owe = loop_after(c->loop, worked ? SOON_MS : EVERY_MS, work, c);
 }
 
 void

@@ -330,8 +330,12 @@ reading_kick(struct clerk *c)
 {
 	uint64_t unread = 0;
 
-	if (c->wanted || c->reading != NULL || reports_unread(c->reports, &unread) != STORE_OK || unread == 0)
+	if (c->wanted || c->reading != NULL)
 		return;
+	if (reports_unread(c->reports, &unread) != STORE_OK || unread == 0) {
+		clerk_rest(c);
+		return;
+	}
 	if (c->reader != NULL) {
 		read_next(c);
 		return;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -89,6 +90,13 @@ clerk_introduce(void *ctx, const char *peer, const char *instance, int fd)
 		(void)close(fd);
 }
 
+void
+clerk_rest(struct clerk *c)
+{
+	reports_rest(c->reports);
+	(void)malloc_trim(0);
+}
+
 static void
 retire(void *arg)
 {
@@ -98,7 +106,7 @@ retire(void *arg)
 	clerk_store("retire", reports_retire(c->reports, now - CLERK_KEEP_DAYS * DAY_US,
 				  now - CLERK_KEEP_BAD_DAYS * DAY_US, RETIRE));
 	clerk_store("forget", reports_forget_periods(c->reports, (days - CLERK_OWED_DAYS) * REPORTS_PARTS));
-	reports_rest(c->reports);
+	clerk_rest(c);
 	c->retire = loop_after(c->loop, RETIRE_MS, retire, c);
 }
 
@@ -115,6 +123,7 @@ clerk_init(struct clerk *c, struct loop *loop, struct reports *reports)
 	c->keys = ipc_client_new("keys");
 	c->retire = loop_after(loop, RETIRE_MS, retire, c);
 	counting_kick(c);
+	rotation_kick(c);
 	owing_kick(c);
 	names_kick(c);
 	reading_kick(c);
