@@ -192,3 +192,56 @@ ip_reverse(struct buf *b, const struct ip *ip)
 		(void)buf_fmt(b, "%x.%x.", ip->b[i - 1] & 15u, ip->b[i - 1] >> 4);
 	return buf_add(b, ip->n == 4 ? S("in-addr.arpa") : S("ip6.arpa"));
 }
+
+/* "ADDRESS" or "ADDRESS/BITS". */
+static bool
+net_parse(struct slice text, struct ip_net *out)
+{
+	struct slice address = text, number;
+	uint64_t bits = 128;
+	struct ip ip;
+
+	if (slice_cut(text, '/', &address, &number)) {
+		if (number.n == 0 || number.n > 3 || !slice_u64(number, &bits))
+			return false;
+		if (!ip_parse(address, &ip) || bits > 8u * ip.n)
+			return false;
+	} else if (!ip_parse(address, &ip)) {
+		return false;
+	} else {
+		bits = 8u * ip.n;
+	}
+	for (unsigned i = (unsigned)bits; i < 8u * ip.n; i++)
+		if ((ip.b[i / 8] & 0x80u >> i % 8) != 0)
+			return false;
+	*out = (struct ip_net){ .ip = ip, .bits = (uint8_t)bits };
+	return true;
+}
+
+bool
+ip_nets_parse(struct slice text, struct ip_nets *out)
+{
+	struct ip_nets got = { .n = 0 };
+	struct slice one, rest = text;
+	bool more = text.n > 0;
+
+	while (more) {
+		more = slice_cut(rest, ' ', &one, &rest);
+		if (!more)
+			one = rest;
+		if (got.n == LIMIT_IP_NETS || !net_parse(one, &got.net[got.n]))
+			return false;
+		got.n++;
+	}
+	*out = got;
+	return true;
+}
+
+bool
+ip_nets_have(const struct ip_nets *nets, const struct ip *ip)
+{
+	for (size_t i = 0; i < nets->n; i++)
+		if (ip_in(ip, &nets->net[i].ip, nets->net[i].bits))
+			return true;
+	return false;
+}

@@ -39,3 +39,18 @@ bool ip_net_parse(struct slice text, struct ip *net, unsigned *bits);
 /* Appends the name that has the PTR records of an address, without a final dot: d.c.b.a.in-addr.arpa
  * (RFC 1035 3.5), or the nibbles under ip6.arpa (RFC 3596 2.5). Returns !b->bad. */
 bool ip_reverse(struct buf *b, const struct ip *ip);
+
+/* A network: the first bits of ip count. */
+struct ip_net {
+	struct ip ip;
+	uint8_t bits;
+};
+#define LIMIT_IP_NETS ((size_t)32) /* networks of one list (count) */
+struct ip_nets {
+	struct ip_net net[LIMIT_IP_NETS];
+	size_t n;
+};
+/* Reads a list with one blank between: "192.0.2.0/24 2001:db8::1". An address alone is itself; bits behind
+ * the mask must be zero. False, with *out untouched, on anything else. */
+bool ip_nets_parse(struct slice text, struct ip_nets *out);
+bool ip_nets_have(const struct ip_nets *nets, const struct ip *ip);

@@ -131,11 +131,32 @@ nets(void **state)
 	}
 }
 
+static void
+lists_of_nets(void **state)
+{
+	static const struct slice bad[] = { S_INIT("192.0.2.1/24"), S_INIT("192.0.2.0/33"), S_INIT("x"),
+		S_INIT("192.0.2.0/"), S_INIT("192.0.2.0/-1"), S_INIT("192.0.2.0  ::1"), S_INIT("::1/129"), S_INIT(" ") };
+	struct ip_nets n = { .n = 77 };
+	struct ip ip;
+
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		assert_false(ip_nets_parse(bad[i], &n));
+	assert_int_equal(n.n, 77);
+	assert_true(ip_nets_parse(S(""), &n) && n.n == 0);
+	assert_true(ip_nets_parse(S("192.0.2.0/24 2001:db8::/32 127.0.0.1"), &n) && n.n == 3);
+	assert_true(ip_parse(S("192.0.2.200"), &ip) && ip_nets_have(&n, &ip));
+	assert_true(ip_parse(S("127.0.0.1"), &ip) && ip_nets_have(&n, &ip));
+	assert_true(ip_parse(S("2001:db8:1::1"), &ip) && ip_nets_have(&n, &ip));
+	assert_true(ip_parse(S("127.0.0.2"), &ip) && !ip_nets_have(&n, &ip));
+	assert_true(ip_parse(S("2001:db9::1"), &ip) && !ip_nets_have(&n, &ip));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(table), cmocka_unit_test(networks),
-		cmocka_unit_test(reverse), cmocka_unit_test(special), cmocka_unit_test(nets) };
+		cmocka_unit_test(reverse), cmocka_unit_test(special), cmocka_unit_test(lists_of_nets),
+		cmocka_unit_test(nets) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,7 @@
 
 #include "lib/base/chars.h"
 #include "lib/base/ip.h"
+#include "lib/base/ip.h"
 #include "lib/base/limits.h"
 #include "lib/config/outbound.h"
 
@@ -83,6 +84,59 @@ number(cfg_t *cfg, const char *key, long least, long most, uint64_t *to)
 	return true;
 }
 
+/* A switch with a default that depends on the listener. */
+static bool
+is_on(cfg_t *sec, const char *key, bool otherwise)
+{
+	return cfg_size(sec, key) == 0 ? otherwise : cfg_getbool(sec, key) == cfg_true;
+}
+
+/* A list of addresses and networks as one text. */
+static bool
+networks(cfg_t *sec, const char *key, char *to, size_t size)
+{
+	struct ip_nets nets;
+	struct buf b;
+	bool ok;
+
+	buf_init(&b, size - 1);
+	for (unsigned i = 0; i < cfg_size(sec, key); i++) {
+		if (i > 0)
+			(void)buf_byte(&b, ' ');
+		(void)buf_add(&b, slice_z(cfg_getnstr(sec, key, i)));
+	}
+	ok = !b.bad && ip_nets_parse(buf_slice(&b), &nets);
+	if (ok)
+		(void)snprintf(to, size, "%.*s", SFMT(buf_slice(&b)));
+	else
+		cfg_error(sec, "%s wants IP addresses and networks, at most %zu", key, LIMIT_IP_NETS);
+	buf_free(&b);
+	return ok;
+}
+
+static bool
+service(cfg_t *sec, struct config *c)
+{
+	struct config_service *s = &c->services[c->n_services];
+	bool strangers = strcmp(cfg_title(sec), "smtp") == 0;
+	uint64_t wait, tarpit;
+
+	if (c->n_services == CONFIG_SERVICES || !number(sec, "greet_wait", 0, 10000, &wait) ||
+	    !number(sec, "tarpit", 0, 10000, &tarpit) ||
+	    !networks(sec, "proxy_from", s->proxy_from, sizeof s->proxy_from) ||
+	    !networks(sec, "xclient_from", s->xclient_from, sizeof s->xclient_from))
+		return false;
+	(void)snprintf(s->name, sizeof s->name, "%s", cfg_title(sec));
+	s->dsn = is_on(sec, "dsn", !strangers);
+	s->enhanced_codes = is_on(sec, "enhanced_codes", true);
+	s->chunking = is_on(sec, "chunking", true);
+	s->smtputf8 = is_on(sec, "smtputf8", true);
+	s->greet_wait_ms = (uint32_t)wait;
+	s->tarpit_ms = (uint32_t)tarpit;
+	c->n_services++;
+	return true;
+}
+
 static bool
 listener(cfg_t *sec, struct config *c)
 {
@@ -115,7 +169,7 @@ listener(cfg_t *sec, struct config *c)
 		(void)snprintf(l->address, sizeof l->address, "%s", a);
 		l->port = (uint16_t)port;
 	}
-	return true;
+	return service(sec, c);
 }
 
 static bool
@@ -351,7 +405,11 @@ bool
 config_read(const char *path, struct config *out, struct buf *errors)
 {
 	static cfg_opt_t listen_opts[] = { CFG_STR_LIST("addresses", "{0.0.0.0, ::}", CFGF_NONE),
-		CFG_INT("port", 0, CFGF_NONE), CFG_END() };
+		CFG_INT("port", 0, CFGF_NONE), CFG_BOOL("dsn", cfg_false, CFGF_NODEFAULT),
+		CFG_BOOL("enhanced_codes", cfg_false, CFGF_NODEFAULT),
+		CFG_BOOL("chunking", cfg_false, CFGF_NODEFAULT), CFG_BOOL("smtputf8", cfg_false, CFGF_NODEFAULT),
+		CFG_STR_LIST("proxy_from", "{}", CFGF_NONE), CFG_STR_LIST("xclient_from", "{}", CFGF_NONE),
+		CFG_INT("greet_wait", 300, CFGF_NONE), CFG_INT("tarpit", 500, CFGF_NONE), CFG_END() };
 	static cfg_opt_t queue_opts[] = { CFG_STR("retry_first", "5m", CFGF_NONE),
 		CFG_STR("retry_most", "1h", CFGF_NONE), CFG_STR("lifetime", "5d", CFGF_NONE),
 		CFG_STR("bounce_lifetime", "1d", CFGF_NONE), CFG_STR("warn_after", "4h", CFGF_NONE),

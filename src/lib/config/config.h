@@ -66,6 +66,16 @@ struct config_reports {
 	char from[321]; /* address; "": noreply-dmarc@ a domain of ours */
 };
 
+/* What conversations of one listener's name offer and suffer; only smtp, submission and submissions have
+ * these, proxy_from all. */
+struct config_service {
+	char name[32];
+	bool dsn, enhanced_codes, chunking, smtputf8;
+	char proxy_from[1024], xclient_from[1024]; /* networks, as ip_nets_parse() reads them */
+	uint32_t greet_wait_ms, tarpit_ms;
+};
+#define CONFIG_SERVICES 8
+
 struct config {
 	char hostname[256];
 	char data_dir[256], run_dir[256], room_dir[256];
@@ -80,6 +90,8 @@ struct config {
 	char arc_trusted[4096]; /* domains whose ARC seals are believed, a comma between */
 	struct config_listener listeners[CONFIG_LISTENERS];
 	size_t n_listeners;
+	struct config_service services[CONFIG_SERVICES];
+	size_t n_services;
 	struct config_dns dns;
 	struct config_outbound outbound;
 	struct config_reports reports;

@@ -77,6 +77,28 @@ dns_of_ones_own(void **state)
 }
 
 static void
+switches_of_listeners(void **state)
+{
+	own(buf_t) errors = { .max = 4096 };
+	static struct config c;
+
+	assert_true(read_text("hostname = mail.example.org\nlisten smtp { port = 25 smtputf8 = no "
+			      "proxy_from = {192.0.2.0/24, \"::1\"} greet_wait = 0 }\n"
+			      "listen submission { port = 587 xclient_from = {127.0.0.1} }\n",
+	    &c, &errors));
+	assert_int_equal(c.n_services, 2);
+	assert_true(!c.services[0].dsn && c.services[0].enhanced_codes && c.services[0].chunking &&
+	    !c.services[0].smtputf8);
+	assert_string_equal(c.services[0].proxy_from, "192.0.2.0/24 ::1");
+	assert_int_equal(c.services[0].greet_wait_ms, 0);
+	assert_true(c.services[1].dsn && c.services[1].smtputf8);
+	assert_string_equal(c.services[1].xclient_from, "127.0.0.1");
+	assert_int_equal(c.services[1].tarpit_ms, 500);
+	assert_false(read_text("hostname = mail.example.org\nlisten smtp { port = 25 proxy_from = {192.0.2.1/24} }\n",
+	    &c, &errors));
+}
+
+static void
 bad_files_say_what_and_where(void **state)
 {
 	static const struct {
@@ -194,7 +216,8 @@ main(void)
 		cmocka_unit_test(dns_of_ones_own),
 		cmocka_unit_test(bad_files_say_what_and_where), cmocka_unit_test(a_missing_file),
 		cmocka_unit_test(host_names),
-		cmocka_unit_test(outbound), cmocka_unit_test(outbound_mistakes) };
+		cmocka_unit_test(outbound), cmocka_unit_test(switches_of_listeners),
+		cmocka_unit_test(outbound_mistakes) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

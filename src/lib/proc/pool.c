@@ -20,6 +20,8 @@ struct pool {
 	pthread_cond_t work;
 	struct pool_conv *first, **last; /* queued */
 	struct pool_conv parked;	 /* ring: prev_parked, next_parked */
+	struct pool_conv naps;		 /* another ring: those that no input wakes */
+	bool nap_timer;
 };
 
 static void
@@ -100,15 +102,30 @@ on_ready(void *arg, unsigned ready)
 	(void)pthread_mutex_unlock(&p->lock);
 }
 
+static void naps(void *arg);
+
+static void
+put_behind(struct pool_conv *ring, struct pool_conv *c)
+{
+	c->prev_parked = ring->prev_parked;
+	c->next_parked = ring;
+	c->prev_parked->next_parked = c;
+	ring->prev_parked = c;
+}
+
 /* Under the lock, which on_ready() takes too: the loop may see input at once. */
 static void
 park(struct pool *p, struct pool_conv *c)
 {
 	c->state = PARKED;
-	c->prev_parked = p->parked.prev_parked;
-	c->next_parked = &p->parked;
-	c->prev_parked->next_parked = c;
-	p->parked.prev_parked = c;
+	if (c->nap) {
+		put_behind(&p->naps, c);
+		if (!p->nap_timer)
+			loop_post(p->loop, naps, p);
+		p->nap_timer = true;
+		return;
+	}
+	put_behind(&p->parked, c);
 	if (c->watch == NULL)
 		c->watch = loop_watch_once(p->loop, c->fd, LOOP_READ, on_ready, c);
 	else
@@ -177,15 +194,13 @@ worker(void *arg)
 	return NULL;
 }
 
-/* Once a second: parked conversations whose deadline passed have their turn. */
+/* Those of the ring whose deadline passed have their turn. Under the lock. */
 static void
-deadlines(void *arg)
+wake_late(struct pool *p, struct pool_conv *ring)
 {
-	struct pool *p = arg;
 	uint64_t now = clock_mono_ms();
 
-	(void)pthread_mutex_lock(&p->lock);
-	for (struct pool_conv *c = p->parked.next_parked, *after; c != &p->parked; c = after) {
+	for (struct pool_conv *c = ring->next_parked, *after; c != ring; c = after) {
 		after = c->next_parked;
 		if (c->deadline_ms == 0 || c->deadline_ms > now)
 			continue;
@@ -193,8 +208,32 @@ deadlines(void *arg)
 		c->timed_out = true;
 		enqueue(p, c);
 	}
+}
+
+/* Once a second: parked conversations. */
+static void
+deadlines(void *arg)
+{
+	struct pool *p = arg;
+
+	(void)pthread_mutex_lock(&p->lock);
+	wake_late(p, &p->parked);
 	(void)pthread_mutex_unlock(&p->lock);
 	(void)loop_after(p->loop, 1000, deadlines, p);
+}
+
+/* Twenty times a second, while somebody naps. */
+static void
+naps(void *arg)
+{
+	struct pool *p = arg;
+
+	(void)pthread_mutex_lock(&p->lock);
+	wake_late(p, &p->naps);
+	p->nap_timer = p->naps.next_parked != &p->naps;
+	if (p->nap_timer)
+		(void)loop_after(p->loop, 50, naps, p);
+	(void)pthread_mutex_unlock(&p->lock);
 }
 
 struct pool *
@@ -209,6 +248,7 @@ pool_new(struct loop *l, const struct pool_ops *ops, unsigned max_threads, size_
 	p->max_threads = max_threads;
 	p->last = &p->first;
 	p->parked.prev_parked = p->parked.next_parked = &p->parked;
+	p->naps.prev_parked = p->naps.next_parked = &p->naps;
 	(void)pthread_attr_init(&p->attr);
 	PN_ASSERT(pthread_attr_setstacksize(&p->attr, stack_bytes) == 0);
 	(void)pthread_mutex_init(&p->lock, NULL);

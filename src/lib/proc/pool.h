@@ -36,6 +36,7 @@ struct pool_conv {
 	/* The room's, before pool_add() and inside run(): */
 	int fd;			 /* waited on while parked */
 	uint64_t deadline_ms;	 /* for parking (clock_mono_ms()); 0: none */
+	bool nap;		 /* park until the deadline (to a twentieth of a second) or pool_wake(), whatever comes in */
 	/* The pool's: */
 	struct pool *pool;
 	struct pool_conv *next, *prev_parked, *next_parked;

@@ -120,6 +120,8 @@ smtp_ehlo(struct smtp_session *s, const struct smtp_command *cmd)
 		keyword(&b, "DELIVERBY", 0);
 	if ((offers & SMTP_OFFER_PRIORITY) != 0)
 		keyword(&b, "MT-PRIORITY", 0);
+	if (ip_nets_have(&on->xclient_from, &s->peer.door_ip))
+		keyword(&b, "XCLIENT NAME ADDR PORT PROTO HELO", 0);
 	keyword(&b, "LIMITS MAILMAX=1000 RCPTMAX=1000", 0); /* RFC 9422 */
 	(void)make_reply_line(&b, 250, NULL, true, S("8BITMIME"));
 	PN_ASSERT(!b.bad);

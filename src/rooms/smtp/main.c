@@ -3,6 +3,7 @@
  * messages under way; opens no file, resolves no name, and knows no password but the one being tried.
  *
  * From warden: the peers "door" (any number), "auth", "queue" and "scan". */
+#include <stdio.h>
 #include <sys/syscall.h>
 
 #include "rooms/smtp/room.h"
@@ -11,6 +12,31 @@ static const struct sandbox_call own_calls[] = {
 	SANDBOX_CALL(memfd_create, "a message on its way to queue"),
 	{ 0 },
 };
+
+static uint64_t
+number_at(const struct proc *p, const char *what, const char *listener, uint64_t most)
+{
+	char key[64];
+
+	(void)snprintf(key, sizeof key, "%s.%s", what, listener);
+	return proc_number(p, key, 0, most);
+}
+
+static struct smtp_switches
+switches(const struct proc *p, const char *listener)
+{
+	struct smtp_switches s = { .dsn = number_at(p, "dsn", listener, 1) != 0,
+		.enhanced_codes = number_at(p, "enhanced_codes", listener, 1) != 0,
+		.chunking = number_at(p, "chunking", listener, 1) != 0,
+		.smtputf8 = number_at(p, "smtputf8", listener, 1) != 0,
+		.greet_wait_ms = (uint32_t)number_at(p, "greet_wait", listener, 10000),
+		.tarpit_ms = (uint32_t)number_at(p, "tarpit", listener, 10000) };
+	char key[64];
+
+	(void)snprintf(key, sizeof key, "xclient_from.%s", listener);
+	PN_ASSERT(ip_nets_parse(proc_setting(p, key), &s.xclient_from));
+	return s;
+}
 
 int
 main(void)
@@ -23,14 +49,17 @@ main(void)
 		.starttls = true,
 		.relay = true, /* the room send */
 		.scan = proc_number(p, "scan", 0, 1) != 0,
-		.max_size = proc_number(p, "message_size", 1024, UINT32_MAX),
-		.at = { [SMTP_AT_SMTP] = { .enhanced_codes = true, .chunking = true, .smtputf8 = true },
-		    [SMTP_AT_SUBMISSION] = { true, true, true, true },
-		    [SMTP_AT_SUBMISSIONS] = { true, true, true, true } } };
+		.max_size = proc_number(p, "message_size", 1024, UINT32_MAX) };
 	struct proc_walls walls = { .own = own_calls, .threads = true, .max_files = 65536,
 		.max_file_size = conf.max_size + 2 * LIMIT_STREAM_IN + LIMIT_IPC };
 	struct loop *loop = loop_new();
 
+	if (conf.submission) {
+		conf.at[SMTP_AT_SUBMISSION] = switches(p, "submission");
+		conf.at[SMTP_AT_SUBMISSIONS] = switches(p, "submissions");
+	} else {
+		conf.at[SMTP_AT_SMTP] = switches(p, "smtp");
+	}
 	smtp_room_init(&room, p, loop, &conf);
 	proc_lock(p, &walls);
 	return proc_serve(p, loop, &peers, &room);

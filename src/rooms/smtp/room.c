@@ -134,6 +134,7 @@ run(struct pool_conv *pc, enum pool_why why)
 
 	if (!gone && smtp_session_run(&c->s, reason) == SMTP_PARK) {
 		pc->deadline_ms = c->s.deadline_ms;
+		pc->nap = c->s.nap_until_ms != 0;
 		return POOL_PARK;
 	}
 	if (!c->s.tls_started) {

@@ -85,7 +85,7 @@ static const struct {
 	[SMTP_HELP] = { JUNK, help_4_1_1_8 },
 	[SMTP_QUIT] = { 0, quit_4_1_1_10 },
 	[SMTP_FOREIGN] = { ANY_BYTES, foreign },
-	[SMTP_XCLIENT] = { 0, unknown_4_2_4 },
+	[SMTP_XCLIENT] = { ENDS_GROUP, smtp_xclient },
 	[SMTP_UNKNOWN] = { ANY_BYTES, unknown_4_2_4 },
 };
 
@@ -123,11 +123,24 @@ smtp_cut(struct smtp_session *s, unsigned code, const char *enhanced, const char
 	s->over = true;
 }
 
+/* Who errs again and again is answered at once, and then not heard for a while, which grows. */
+static void
+tarpit(struct smtp_session *s)
+{
+	uint64_t ms = smtp_on(s)->tarpit_ms;
+
+	if (s->account_id != 0 || s->errors <= SMTP_FREE_ERRORS || ms == 0)
+		return;
+	ms *= s->errors - SMTP_FREE_ERRORS;
+	s->nap_until_ms = clock_mono_ms() + (ms < SMTP_NAP_MS ? ms : SMTP_NAP_MS);
+}
+
 void
 smtp_error(struct smtp_session *s, unsigned code, const char *enhanced, const char *text)
 {
 	if (++s->errors < LIMIT_SMTP_ERRORS) {
 		smtp_reply(s, code, enhanced, text);
+		tarpit(s);
 		return;
 	}
 	SMTP_EVENT(s, EVENT_PROTOCOL_ABUSE, EF("what", S("too many errors")), EF("last", slice_z(text)));
@@ -298,6 +311,19 @@ next(struct smtp_session *s)
 	return true;
 }
 
+/* True while a stranger on a plain port is to wait for the greeting. */
+static bool
+makes_wait(struct smtp_session *s)
+{
+	uint32_t ms = smtp_on(s)->greet_wait_ms;
+
+	if (s->waited || ms == 0 || s->conf->submission || s->peer.tls || stream_readable(&s->stream))
+		return false;
+	s->waited = true;
+	s->nap_until_ms = clock_mono_ms() + ms;
+	return true;
+}
+
 /* RFC 5321 section 3.1. Whoever speaks before us does not listen either (S-020). */
 static void
 greet(struct smtp_session *s)
@@ -325,31 +351,56 @@ smtp_session_init(struct smtp_session *s, const struct smtp_config *conf,
 {
 	*s = (struct smtp_session){ .stream = s->stream, .owner = s->owner, .conf = conf,
 		.back = back, .peer = *peer };
+	s->peer.door_ip = peer->ip;
 	buf_init(&s->helo, LIMIT_DOMAIN);
 	buf_init(&s->account, LIMIT_LOGIN_NAME);
 	buf_init(&s->login_name, LIMIT_LOGIN_NAME);
 }
 
+/* Ends a nap whose time has come. */
+static bool
+napping(struct smtp_session *s, enum smtp_why *why)
+{
+	if (s->nap_until_ms == 0)
+		return false;
+	if (*why != SMTP_STOPPING && clock_mono_ms() < s->nap_until_ms)
+		return true;
+	s->nap_until_ms = 0;
+	if (*why == SMTP_DEADLINE)
+		*why = SMTP_INPUT; /* the nap is over, not the client's time */
+	if (s->greeted)
+		wait_from_now(s);
+	return false;
+}
+
+static enum smtp_next
+park(struct smtp_session *s)
+{
+	(void)stream_idle(&s->stream);
+	if (smtp_in_content(s))
+		s->deadline_ms = smtp_data_deadline(s);
+	if (s->nap_until_ms != 0)
+		s->deadline_ms = s->nap_until_ms;
+	return SMTP_PARK;
+}
+
 enum smtp_next
 smtp_session_run(struct smtp_session *s, enum smtp_why why)
 {
+	if (napping(s, &why) || (!s->greeted && why != SMTP_STOPPING && makes_wait(s)))
+		return park(s);
 	if (!s->greeted)
 		greet(s);
 	if (why == SMTP_STOPPING)
 		smtp_cut(s, 421, "4.3.2", "the server is being restarted");
 	if (why == SMTP_DEADLINE)
 		smtp_cut(s, 421, "4.4.2", "waited too long");
-	while (!s->over && next(s))
+	while (!s->over && s->nap_until_ms == 0 && next(s))
 		;
 	/* a flush that does not succeed in time ends the session: nobody waits for a writable socket */
 	if (!s->tls_started && stream_flush(&s->stream, smtp_after(SMTP_WRITE_MS)) != STREAM_OK)
 		s->over = true;
-	if (s->over)
-		return SMTP_END;
-	(void)stream_idle(&s->stream);
-	if (smtp_in_content(s))
-		s->deadline_ms = smtp_data_deadline(s);
-	return SMTP_PARK;
+	return s->over ? SMTP_END : park(s);
 }
 
 void

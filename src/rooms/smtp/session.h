@@ -29,6 +29,9 @@ struct smtp_switches {
 	bool enhanced_codes; /* RFC 2034 */
 	bool chunking;	     /* RFC 3030 without BINARYMIME */
 	bool smtputf8;	     /* RFC 6531 */
+	struct ip_nets xclient_from; /* who may say XCLIENT */
+	uint32_t greet_wait_ms; /* strangers wait so long for the greeting: who speaks before it is cut */
+	uint32_t tarpit_ms;  /* of silence for each error of a connection, growing with their number */
 };
 
 /* What all conversations of one instance share; immutable. */
@@ -45,7 +48,7 @@ struct smtp_config {
 struct smtp_peer {
 	uint64_t session;
 	enum smtp_listener listener;
-	struct ip ip;
+	struct ip ip, door_ip; /* the client's, and the one that door sees: they differ after XCLIENT */
 	bool tls;	 /* door speaks TLS with the client */
 	bool after_starttls; /* no greeting: the client comes back from its handshake */
 	char tls_version[8], cipher[48]; /* "TLSv1.3"; empty without TLS */
@@ -139,10 +142,11 @@ struct smtp_session {
 	uint8_t scram_flag;    /* of that header */
 	bool scram_plus;       /* the mechanism is SCRAM-SHA-256-PLUS */
 	uint32_t proved_id;    /* whose proof was right, until the exchange has ended */
-	bool esmtp, greeted, over, tls_started;
+	bool esmtp, greeted, over, tls_started, waited;
 	unsigned errors, junk, bad_rcpts, bad_logins, transactions, commands;
 	uint64_t deadline_ms; /* when a silent client is told goodbye */
 	struct smtp_chunk chunk;
+	uint64_t nap_until_ms; /* nothing is read before; 0: no nap */
 	uint64_t drained; /* octets of refused chunks so far */
 	struct txn txn;
 };
@@ -172,6 +176,8 @@ void smtp_session_end(struct smtp_session *s);
 #define SMTP_DATA_FLOOR 300u	   /* ... and must then come with so many bytes a second */
 #define SMTP_BAD_LOGINS 3u	   /* failed logins of one connection */
 
+#define SMTP_NAP_MS 10000u	   /* longest silence that errors earn */
+#define SMTP_FREE_ERRORS 2u	   /* ... from the next one on */
 #define SMTP_CHUNKS 1000u	   /* BDAT commands of one message (S-089) */
 #define SMTP_HOLD_S 2592000u	   /* longest wait before delivery that may be asked for */
 
@@ -236,6 +242,7 @@ void smtp_oauth(struct smtp_session *s, struct slice line, struct arena *a);
 void smtp_mail(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_rcpt(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_data_begin(struct smtp_session *s, const struct smtp_command *cmd);
+void smtp_xclient(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_bdat(struct smtp_session *s, const struct smtp_command *cmd);
 /* Is content what the client sends now? */
 bool smtp_in_content(const struct smtp_session *s);

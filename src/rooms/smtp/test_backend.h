@@ -29,6 +29,8 @@ struct world {
 	struct buf message, sender, rcpts, queue_id;
 	uint32_t account;
 	bool sealed, body_8bit, junk, held;
+	struct smtp_queue_accept wishes; /* its flags and numbers; the slices are gone */
+	unsigned notify;  /* of the last recipient */
 	struct buf events; /* names, each followed by a blank */
 };
 
@@ -218,6 +220,8 @@ world_accept(void *ctx, const struct smtp_queue_accept *in, uint64_t deadline_ms
 	w->sealed = ipc_sealed_memfd(in->fd, LIMIT_MESSAGE * 2, &size) && size == in->size;
 	w->account = in->account;
 	w->body_8bit = in->body_8bit;
+	w->wishes = *in;
+	w->notify = in->rcpts[in->n_rcpts - 1].notify;
 	buf_reset(&w->message);
 	room = buf_room(&w->message, (size_t)size);
 	PN_ASSERT(room != NULL && pread(in->fd, room, (size_t)size, 0) == (ssize_t)size);

@@ -508,7 +508,7 @@ parks_and_times_out(void **state)
 	assert_null(s.stream.in);
 	assert_null(s.stream.out.p);
 	assert_null(s.txn.arena);
-	assert_true(sizeof s + s.helo.cap + s.account.cap < 1024);
+	assert_true(sizeof s + s.helo.cap + s.account.cap < 1200);
 	/* input goes on where it stopped, in the middle of content too */
 	m.in = S(HELLO FROM TO "DATA\r\nSubject: x\r\n");
 	assert_int_equal(smtp_session_run(&s, SMTP_INPUT), SMTP_PARK);
@@ -524,6 +524,111 @@ parks_and_times_out(void **state)
 	smtp_session_end(&s);
 	buf_free(&m.out);
 	clock_real();
+	world_free(&w);
+}
+
+/* Strangers wait for the greeting, and who errs is not heard for a while: both without a thread, and no
+ * deadline of silence falls into it. */
+static void
+naps(void **state)
+{
+	struct stream_memory m = { .in = S(""), .hang = true, .chunk = 1 };
+	struct smtp_peer peer = { .session = 1 };
+	struct smtp_session s = { 0 };
+	struct world w;
+
+	world_init(&w, false);
+	w.conf.at[0].greet_wait_ms = 300;
+	w.conf.at[0].tarpit_ms = 500;
+	clock_fake(1000000, 0);
+	buf_init(&m.out, 10000);
+	stream_init_memory(&s.stream, &m);
+	smtp_session_init(&s, &w.conf, &w.back, &peer);
+	assert_int_equal(smtp_session_run(&s, SMTP_INPUT), SMTP_PARK);
+	assert_true(s.nap_until_ms == 1000300 && s.deadline_ms == 1000300 && m.out.n == 0);
+	clock_fake(1000301, 0);
+	assert_int_equal(smtp_session_run(&s, SMTP_DEADLINE), SMTP_PARK);
+	assert_true(slice_starts(buf_slice(&m.out), S("220 ")));
+	assert_true(s.nap_until_ms == 0 && s.deadline_ms == 1000301 + SMTP_IDLE_MS);
+	m.in = S(HELLO "X\r\nX\r\nX\r\nX\r\nX\r\n");
+	for (uint64_t n = 1; n <= 3; n++) { /* two are free */
+		buf_reset(&m.out);
+		assert_int_equal(smtp_session_run(&s, SMTP_INPUT), SMTP_PARK);
+		assert_true(s.nap_until_ms == clock_mono_ms() + 500 * n && s.deadline_ms == s.nap_until_ms);
+		assert_true(said(&m.out, "500 5.5.1"));
+		assert_int_equal(smtp_session_run(&s, SMTP_INPUT), SMTP_PARK); /* woken too early: still naps */
+		clock_fake(s.nap_until_ms + 1, 0);
+		if (n == 3)
+			m.in = S(HELLO "X\r\nX\r\nX\r\nX\r\nX\r\nNOOP\r\n");
+	}
+	buf_reset(&m.out);
+	assert_int_equal(smtp_session_run(&s, SMTP_DEADLINE), SMTP_PARK);
+	assert_true(slice_eq(buf_slice(&m.out), S("250 2.0.0 ok\r\n")));
+	smtp_session_end(&s);
+	/* S-020: speaks while it is to wait */
+	m = (struct stream_memory){ .in = S(""), .hang = true, .chunk = 1 };
+	buf_init(&m.out, 10000);
+	s = (struct smtp_session){ 0 };
+	stream_init_memory(&s.stream, &m);
+	smtp_session_init(&s, &w.conf, &w.back, &peer);
+	assert_int_equal(smtp_session_run(&s, SMTP_INPUT), SMTP_PARK);
+	m.in = S(HELLO);
+	clock_fake(s.nap_until_ms + 1, 0);
+	assert_int_equal(smtp_session_run(&s, SMTP_DEADLINE), SMTP_END);
+	assert_true(slice_starts(buf_slice(&m.out), S("554 5.5.1 talks before")));
+	smtp_session_end(&s);
+	buf_free(&m.out);
+	clock_real();
+	world_free(&w);
+}
+
+/* S-090: XCLIENT by who may, and by others. */
+static void
+xclient(void **state)
+{
+	struct world w;
+
+	world_init(&w, false);
+	(void)world_talk(&w, S(HELLO "XCLIENT ADDR=198.51.100.9\r\n" MAIL), false, false);
+	assert_string_equal(codes(&w), "220 250 500 250 250 354 250");
+	assert_true(!said(&w.out, "XCLIENT") && said(&w.message, "[192.0.2.7]"));
+	assert_true(ip_nets_parse(S("192.0.2.0/24"), &w.conf.at[0].xclient_from));
+	(void)world_talk(&w, S(HELLO "XCLIENT NAME=x.example ADDR=198.51.100.9 PORT=7 HELO=spike.example\r\n" HELLO MAIL),
+	    false, false);
+	assert_string_equal(codes(&w), "220 250 220 250 250 250 354 250");
+	assert_true(said(&w.out, "XCLIENT NAME ADDR") && said(&w.message, "client.example ([198.51.100.9])"));
+	(void)world_talk(&w, S(HELLO "XCLIENT ADDR=IPV6:2001:db8::7 PROTO=ESMTP HELO=spike.example\r\n" MAIL), false,
+	    false);
+	assert_string_equal(codes(&w), "220 250 220 250 250 354 250");
+	assert_true(said(&w.message, "spike.example ([IPv6:2001:db8::7])"));
+	(void)world_talk(&w, S(HELLO "XCLIENT ADDR=1.2.3\r\nXCLIENT LOGIN=alice\r\nXCLIENT ADDR\r\nXCLIENT HELO=$(id)\r\n"
+	    FROM "XCLIENT ADDR=198.51.100.9\r\n"), false, false);
+	assert_string_equal(codes(&w), "220 250 501 501 501 501 250 503");
+	world_free(&w);
+}
+
+/* What a listener has switched off is neither offered nor known; what it has on goes to queue. */
+static void
+switches(void **state)
+{
+	struct world w;
+
+	world_init(&w, false);
+	w.conf.at[0] = (struct smtp_switches){ .enhanced_codes = false };
+	(void)world_talk(&w, S(HELLO "MAIL FROM:<> SMTPUTF8\r\nMAIL FROM:<> RET=HDRS\r\nMAIL FROM:<> REQUIRETLS\r\n" MAIL),
+	    false, false);
+	assert_string_equal(codes(&w), "220 250 555 555 555 250 250 354 250");
+	assert_true(said(&w.out, "250 ok\r\n") && !said(&w.out, "ENHANCED") && !said(&w.out, "DSN") &&
+	    !said(&w.out, "SMTPUTF8") && !said(&w.out, "REQUIRETLS") && said(&w.out, "LIMITS MAILMAX=1000"));
+	w.conf.at[0] = (struct smtp_switches){ .dsn = true, .enhanced_codes = true, .smtputf8 = true };
+	(void)world_talk(&w, S(HELLO "MAIL FROM:<\xc3\xbc@b\xc3\xbc" "cher.example> SMTPUTF8 RET=HDRS ENVID=a+20b REQUIRETLS\r\n"
+	    "RCPT TO:<bob@example.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;x@y\r\nDATA\r\n" TEXT), true, true);
+	assert_string_equal(codes(&w), "250 250 250 354 250");
+	assert_true(said(&w.out, "DSN") && said(&w.out, "REQUIRETLS") && !said(&w.out, "FUTURERELEASE"));
+	assert_true(slice_eq(buf_slice(&w.sender), S("\xc3\xbc@xn--bcher-kva.example")));
+	assert_true(said(&w.message, "with UTF8SMTPS"));
+	assert_true(w.wishes.smtputf8 && w.wishes.requiretls && w.wishes.ret == SMTP_QUEUE_RET_HDRS);
+	assert_int_equal(w.notify, 10);
 	world_free(&w);
 }
 
@@ -643,6 +748,9 @@ main(void)
 		cmocka_unit_test(early_talker),
 		cmocka_unit_test(starttls),
 		cmocka_unit_test(parks_and_times_out),
+		cmocka_unit_test(naps),
+		cmocka_unit_test(xclient),
+		cmocka_unit_test(switches),
 		cmocka_unit_test(broken_connections),
 	};
 	const struct CMUnitTest vectors[] = { cmocka_unit_test(james) };

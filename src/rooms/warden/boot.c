@@ -199,6 +199,51 @@ tell_outbound(struct room *r, const struct config *c)
 	hand_file(r, "roots", o->roots);
 }
 
+/* What belongs to one listener has its name behind a dot: "chunking.submission". */
+static void
+tell_service(struct room *r, const char *what, const struct config_service *s, struct slice value)
+{
+	char key[64];
+
+	(void)snprintf(key, sizeof key, "%s.%s", what, s->name);
+	tell(r, key, value);
+}
+
+static void
+tell_count(struct room *r, const char *what, const struct config_service *s, uint64_t n)
+{
+	char digits[24];
+
+	(void)snprintf(digits, sizeof digits, "%llu", (unsigned long long)n);
+	tell_service(r, what, s, slice_z(digits));
+}
+
+/* All that an smtp room has listeners for, whether they are configured or not. */
+static void
+tell_switches(struct room *r, const struct config *c)
+{
+	static const struct config_service names[] = { { .name = "smtp" }, { .name = "submission" },
+		{ .name = "submissions" } };
+	bool mx = slice_eq(slice_z(r->instance), S("mx"));
+
+	for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+		const struct config_service *s = &names[k];
+
+		if (mx != (k == 0))
+			continue;
+		for (size_t i = 0; i < c->n_services; i++)
+			if (slice_eq(slice_z(c->services[i].name), slice_z(names[k].name)))
+				s = &c->services[i];
+		tell_count(r, "dsn", s, s->dsn);
+		tell_count(r, "enhanced_codes", s, s->enhanced_codes);
+		tell_count(r, "chunking", s, s->chunking);
+		tell_count(r, "smtputf8", s, s->smtputf8);
+		tell_count(r, "greet_wait", s, s->greet_wait_ms);
+		tell_count(r, "tarpit", s, s->tarpit_ms);
+		tell_service(r, "xclient_from", s, slice_z(s->xclient_from));
+	}
+}
+
 void
 room_boot(struct warden *w, struct room *r)
 {
@@ -214,6 +259,8 @@ room_boot(struct warden *w, struct room *r)
 	if (slice_eq(kind, S("door"))) {
 		tell_number(r, "connections", c->connections);
 		tell_number(r, "connections_per_address", c->connections_per_address);
+		for (size_t i = 0; i < c->n_services; i++)
+			tell_service(r, "proxy_from", &c->services[i], slice_z(c->services[i].proxy_from));
 		for (size_t i = 0; i < c->n_listeners; i++)
 			hand(r, c->listeners[i].name, w->listeners[i]);
 		hand_file(r, "certificate", c->certificate);
@@ -225,6 +272,7 @@ room_boot(struct warden *w, struct room *r)
 	} else if (slice_eq(kind, S("smtp"))) {
 		tell_number(r, "scan", c->sender_authentication != CONFIG_SENDER_OFF ||
 			slice_eq(slice_z(r->instance), S("submission")));
+		tell_switches(r, c);
 	} else if (slice_eq(kind, S("scan"))) {
 		tell(r, "sender_authentication", slice_z(config_sender_word(c->sender_authentication)));
 		tell(r, "arc_trusted", slice_z(c->arc_trusted));
