@@ -140,6 +140,9 @@ close_room(void **state)
 		loop_once(room.loop, 20);
 	assert_null(room.first);
 	apps_close(&room.apps);
+	ipc_client_free(&room.auth);
+	ipc_client_free(&room.scan);
+	ipc_client_free(&room.queue);
 	return unlink("drop-test.db");
 }
 

@@ -252,6 +252,7 @@ scan_incoming(struct scan_job *j, struct slice bytes, struct smtp_scan_judge_ans
 	}
 	judge_message(&q, ask_dns, &asking, j->a, v);
 	out->from = slice_head(v->from.address, LIMIT_SMTP_ADDRESS);
+	out->sender_verified = j->in->sender.n > 0 && v->spf.result == SPF_PASS;
 	by = decide(j, v, out);
 	forged = scan_remove_forged(j);
 	if (forged > 0)

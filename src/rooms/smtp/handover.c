@@ -55,6 +55,21 @@ accepted(struct smtp_session *s, const struct content *c)
 	buf_free(&ip);
 }
 
+/* About what would nobody be told who should be: mail of strangers that we forward goes back as a report
+ * only to a sender that SPF verified, else it would be backscatter to whoever was forged; and what a list
+ * cannot deliver is not its author's business. */
+static void
+keep_quiet(struct smtp_session *s, const struct smtp_scan_judge_answer *v)
+{
+	for (size_t i = 0; i < s->txn.n_rcpts; i++) {
+		struct smtp_queue_rcpt *r = &s->txn.rcpts[i];
+		bool forward = s->account_id == 0 && r->account == 0, listed = s->txn.list.n > 0 && r->sender.n > 0;
+
+		if ((forward && !v->sender_verified) || listed)
+			r->notify = SMTP_NOTIFY_NEVER;
+	}
+}
+
 /* Responsibility passes here. */
 static void
 queue_it(struct smtp_session *s, struct content *c, const struct smtp_scan_judge_answer *v)
@@ -82,7 +97,10 @@ queue_it(struct smtp_session *s, struct content *c, const struct smtp_scan_judge
 		.n_rcpts = s->txn.n_rcpts,
 		.fd = c->fd };
 	struct smtp_queue_accept_answer out;
-	enum ipc_status st = s->back->accept(s->back->ctx, &in, clock_mono_ms() + SMTP_ACCEPT_MS,
+	enum ipc_status st;
+
+	keep_quiet(s, v);
+	st = s->back->accept(s->back->ctx, &in, clock_mono_ms() + SMTP_ACCEPT_MS,
 	    s->txn.arena, &out);
 
 	if (st != IPC_OK || out.status == SMTP_QUEUE_ACCEPT_STATUS_TRY_LATER)

@@ -238,6 +238,7 @@ world_accept(void *ctx, const struct smtp_queue_accept *in, uint64_t deadline_ms
 		    buf_add(&w->rcpts, in->rcpts[i].original) &&
 		    (in->rcpts[i].sender.n == 0 ||
 			(buf_byte(&w->rcpts, '|') && buf_add(&w->rcpts, in->rcpts[i].sender))) &&
+		    (in->rcpts[i].notify != SMTP_NOTIFY_NEVER || buf_add(&w->rcpts, S("|quiet"))) &&
 		    buf_byte(&w->rcpts, '\n'));
 	return IPC_OK;
 }

@@ -133,7 +133,14 @@ lists_and_forwards(void **state)
 	(void)world_talk(&w, S(HELLO FROM "RCPT TO:<away@example.test>\r\nDATA\r\n" TEXT), false, false);
 	assert_int_equal(w.accepted, 2);
 	assert_false(said(&w.message, "List-Id"));
+	assert_true(said(&w.rcpts, "0 a@far.test<away@example.test|SRS0=x@example.test|quiet\n"));
+	/* only a sender that is known to be real hears of what could not be forwarded */
+	w.conf.scan = true;
+	w.verdict.sender_verified = true;
+	(void)world_talk(&w, S(HELLO FROM "RCPT TO:<away@example.test>\r\nDATA\r\n" TEXT), false, false);
 	assert_true(said(&w.rcpts, "0 a@far.test<away@example.test|SRS0=x@example.test\n"));
+	(void)world_talk(&w, S(HELLO FROM TO "DATA\r\n" TEXT), false, false);
+	assert_false(said(&w.rcpts, "quiet"));
 	world_free(&w);
 }
 

@@ -74,11 +74,12 @@ put(const struct srs *s, struct slice prefix, struct slice what, struct slice ou
 static bool
 onward(struct slice local, struct slice domain, struct buf *b)
 {
-	struct slice rest = slice_from(local, 5), unused;
+	struct slice rest = slice_from(local, 5), unused, first, behind;
 
 	if (kind(local, '0'))
 		return buf_add(b, domain) && buf_byte(b, '=') && buf_add(b, slice_from(local, 4));
-	return slice_cut(rest, '=', &unused, &rest) && rest.n > 0 && buf_add(b, rest);
+	return slice_cut(rest, '=', &unused, &rest) && slice_cut(rest, '=', &first, &behind) && first.n > 0 &&
+	    behind.n > 1 && is_mark(slice_at(behind, 0)) && buf_add(b, rest);
 }
 
 /* A local part that has to be quoted, or an address literal, does not travel inside another. */
@@ -106,7 +107,7 @@ srs_write(const struct srs *s, struct slice sender, struct slice ours, uint32_t 
 	local = slice_head(sender, at);
 	domain = slice_from(sender, at + 1);
 	buf_init(&what, LIMIT_SMTP_ADDRESS);
-	if (plain(local) && plain(domain)) {
+	if (plain(local) && plain(domain) && slice_find_byte(domain, '=') == SLICE_NONE) {
 		if (srs_is(local))
 			ok = onward(local, domain, &what) && put(s, S("SRS1="), buf_slice(&what), ours, a, out);
 		else
