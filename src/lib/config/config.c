@@ -218,6 +218,7 @@ duration(cfg_t *sec, const char *key, uint64_t least, uint64_t most, uint64_t *t
 static bool
 queue(cfg_t *sec, struct config_queue *q)
 {
+	q->encrypt = cfg_getbool(sec, "encrypt") == cfg_true;
 	if (!duration(sec, "retry_first", 1, 86400, &q->retry_first) ||
 	    !duration(sec, "retry_most", 1, 864000, &q->retry_most) ||
 	    !duration(sec, "lifetime", 60, 8640000, &q->lifetime) ||
@@ -413,7 +414,8 @@ config_read(const char *path, struct config *out, struct buf *errors)
 	static cfg_opt_t queue_opts[] = { CFG_STR("retry_first", "5m", CFGF_NONE),
 		CFG_STR("retry_most", "1h", CFGF_NONE), CFG_STR("lifetime", "5d", CFGF_NONE),
 		CFG_STR("bounce_lifetime", "1d", CFGF_NONE), CFG_STR("warn_after", "4h", CFGF_NONE),
-		CFG_INT("high_water", 20000, CFGF_NONE), CFG_INT("concurrency", 20, CFGF_NONE), CFG_END() };
+		CFG_INT("high_water", 20000, CFGF_NONE), CFG_INT("concurrency", 20, CFGF_NONE),
+		CFG_BOOL("encrypt", cfg_false, CFGF_NONE), CFG_END() };
 	static cfg_opt_t reports_opts[] = { CFG_BOOL("dmarc", cfg_true, CFGF_NONE), CFG_BOOL("tls", cfg_true, CFGF_NONE),
 		CFG_STR("from", "", CFGF_NONE), CFG_END() };
 	static cfg_opt_t dns_opts[] = { CFG_STR_LIST("servers", "{}", CFGF_NONE),

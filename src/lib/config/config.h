@@ -39,6 +39,7 @@ struct config_queue {
 	uint64_t retry_first, retry_most, lifetime, bounce_lifetime, warn_after;
 	uint64_t high_water;  /* open deliveries; over it strangers get less */
 	uint64_t concurrency; /* conversations at once with one destination */
+	bool encrypt;	      /* content at rest */
 };
 
 #define CONFIG_RELAYS 8

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "lib/base/limits.h"
+#include "lib/base/own.h"
 #include "lib/store/memfd.h"
 
 #define BLOCK 4096u		/* message ids reserved at a time */
@@ -104,7 +105,7 @@ static const char *const text[] = {
 	[Q_NEXT_DUE] = "SELECT d.next FROM delivery d WHERE " DUE " ORDER BY d.next LIMIT 1",
 	[Q_FIND] = DELIVERY "WHERE d.id=?",
 	[Q_BY_TEXT] = "SELECT id FROM message WHERE queue_id=? ORDER BY id DESC LIMIT 1",
-	[Q_CONTENT] = "SELECT content, size FROM message WHERE id=?",
+	[Q_CONTENT] = "SELECT content, size, flags FROM message WHERE id=?",
 	[Q_CHUNKS] = "SELECT data FROM chunk WHERE message=? ORDER BY n",
 	[Q_COUNT_M] = "SELECT count(*), coalesce(sum(size),0), coalesce(min(received),0) FROM message",
 	[Q_COUNT_D] = "SELECT count(*), coalesce(sum(state & 1),0) FROM delivery",
@@ -224,14 +225,29 @@ take_id(struct spool *s, uint64_t *id)
 	return STORE_OK;
 }
 
+/* A part as it is stored: itself, or sealed in b. */
 static enum store_err
-add_chunks(struct spool *s, uint64_t id, struct source *src)
+sealed(struct spool *s, uint64_t id, uint64_t n, const struct source *src, struct slice *part, struct buf *b)
+{
+	if (!s->seals)
+		return STORE_OK;
+	buf_reset(b);
+	if (!s->cipher.seal(s->cipher.ctx, id, n, src->at == source_total(src), *part, b) || b->bad)
+		return STORE_FULL;
+	*part = buf_slice(b);
+	return STORE_OK;
+}
+
+static enum store_err
+add_chunks(struct spool *s, uint64_t id, struct source *src, struct buf *b)
 {
 	for (uint64_t n = 1; src->at < source_total(src); n++) {
 		struct slice part;
 		sqlite3_stmt *q;
 		enum store_err e = source_next(src, &part);
 
+		if (e == STORE_OK)
+			e = sealed(s, id, n, src, &part, b);
 		if (e != STORE_OK)
 			return db_fail(&s->db, e);
 		q = db_stmt(&s->db, Q_ADD_CHUNK);
@@ -284,10 +300,13 @@ static enum store_err
 add_message(struct spool *s, uint64_t id, const struct spool_message *m)
 {
 	struct source src = { .content = m->content, .fd = m->fd, .size = m->size };
+	own(buf_t) b = { .max = STORE_CHUNK + SPOOL_SEAL_ROOM };
 	struct slice first;
 	sqlite3_stmt *q;
 	enum store_err e = source_next(&src, &first);
 
+	if (e == STORE_OK)
+		e = sealed(s, id, 0, &src, &first, &b);
 	if (e != STORE_OK) { /* nothing written yet: only this message fails */
 		source_free(&src);
 		return e == STORE_IO ? STORE_REFUSED : e;
@@ -299,12 +318,12 @@ add_message(struct spool *s, uint64_t id, const struct spool_message *m)
 	db_text(q, 4, m->sender);
 	db_int(q, 5, m->account);
 	db_int(q, 6, m->received);
-	db_int(q, 7, flags_of(m));
+	db_int(q, 7, flags_of(m) | (s->seals ? SPOOL_SEALED : 0));
 	db_int(q, 8, m->size);
 	db_blob(q, 9, first);
 	e = db_run(&s->db, q);
 	if (e == STORE_OK)
-		e = add_chunks(s, id, &src);
+		e = add_chunks(s, id, &src, &b);
 	source_free(&src);
 	if (e == STORE_OK && has_more(m))
 		e = add_more(s, id, m);
@@ -531,6 +550,13 @@ spool_rollback(struct spool *s)
 {
 	db_rollback(&s->db);
 	forget_batch(s);
+}
+
+void
+spool_set_cipher(struct spool *s, const struct spool_cipher *c, bool seals)
+{
+	s->cipher = *c;
+	s->seals = seals;
 }
 
 uint64_t

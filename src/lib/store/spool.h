@@ -25,6 +25,7 @@
  * messages have (ENVID, ORCPT, priorities ...) stands in rows of its own beside them. */
 #pragma once
 
+#include "lib/base/buf.h"
 #include "lib/store/store.h"
 
 struct spool;
@@ -128,6 +129,17 @@ spool_delivery_id(uint64_t message, size_t rcpt)
 enum store_err spool_open(const char *path, uint64_t now, struct spool **out);
 /* Accepts NULL; *s becomes NULL. */
 void spool_close(struct spool **s);
+
+/* Content at rest, sealed in parts: with it goes which message and which part it is, and whether it is the
+ * last, so that none can be exchanged, moved or left out. Both append to out; false: no. */
+struct spool_cipher {
+	void *ctx;
+	bool (*seal)(void *ctx, uint64_t message, uint64_t part, bool last, struct slice in, struct buf *out);
+	bool (*open)(void *ctx, uint64_t message, uint64_t part, bool last, struct slice in, struct buf *out);
+};
+/* From now on sealed content can be read, and with seals new content is sealed. Without a cipher
+ * sealed content is STORE_DAMAGED. */
+void spool_set_cipher(struct spool *s, const struct spool_cipher *c, bool seals);
 
 /* A batch. STORE_REFUSED and STORE_LIMIT of spool_accept() (a malformed message) touch nothing and the
  * batch goes on; any other error is sticky and the batch can only be rolled back. */

@@ -8,6 +8,9 @@
 /* In the flags of a message row: which other tables have rows of it. */
 #define SPOOL_MORE 65536u
 #define SPOOL_RCPT_MORE 131072u
+/* The content is sealed. */
+#define SPOOL_SEALED 262144u
+#define SPOOL_SEAL_ROOM ((size_t)64) /* octets that a cipher may add to a part */
 
 struct spool {
 	struct db db;
@@ -16,6 +19,8 @@ struct spool {
 	uint64_t open;			/* open deliveries on the disk */
 	uint64_t added, dropped;	/* of this batch */
 	uint64_t resumed;
+	struct spool_cipher cipher;	/* seal NULL: content is stored as it is */
+	bool seals;			/* new content is sealed */
 };
 
 enum { Q_ADD, Q_ADD_MORE, Q_ADD_CHUNK, Q_ADD_RCPT, Q_ADD_RCPT_MORE, Q_DROP_RCPT, Q_ANY_RCPT, Q_DROP,

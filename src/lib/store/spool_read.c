@@ -143,61 +143,85 @@ spool_by_queue_id(struct spool *s, struct slice queue_id, uint64_t *message)
 	return db_number(&s->db, q, message);
 }
 
+/* What writes a content out, part by part. */
+struct out {
+	int fd;
+	uint64_t message, parts, had, want;
+	bool sealed;
+	struct buf plain;
+};
+
 static enum store_err
-write_content(struct spool *s, uint64_t message, int fd, uint64_t *size)
+write_part(const struct spool *s, struct out *o, struct slice part)
 {
-	uint64_t had = 0, want;
+	uint64_t room = o->want - o->had;
+
+	if (o->sealed) {
+		buf_reset(&o->plain);
+		/* it is the last when all is there with it; more than that would be damage */
+		if (s->cipher.open == NULL || !s->cipher.open(s->cipher.ctx, o->message, o->parts, room <= STORE_CHUNK,
+		    part, &o->plain) || o->plain.bad)
+			return STORE_DAMAGED;
+		part = buf_slice(&o->plain);
+	}
+	o->parts++;
+	o->had += part.n;
+	return part.n > room ? STORE_DAMAGED : memfd_write(o->fd, part);
+}
+
+static enum store_err
+write_chunks(struct spool *s, struct out *o)
+{
+	sqlite3_stmt *q = db_stmt(&s->db, Q_CHUNKS);
+	enum store_err e = STORE_OK;
+
+	db_int(q, 1, o->message);
+	while (e == STORE_OK && db_row(&s->db, q))
+		e = write_part(s, o, db_get_blob(q, 0));
+	db_done(q);
+	return e;
+}
+
+static enum store_err
+write_content(struct spool *s, struct out *o)
+{
 	sqlite3_stmt *q = db_stmt(&s->db, Q_CONTENT);
-	struct slice part;
 	enum store_err e;
 
-	db_int(q, 1, message);
+	db_int(q, 1, o->message);
 	if (!db_row(&s->db, q))
 		return s->db.err != STORE_OK ? s->db.err : STORE_NONE;
-	part = db_get_blob(q, 0);
-	want = db_get_int(q, 1);
-	had = part.n;
-	e = memfd_write(fd, part);
+	o->want = db_get_int(q, 1);
+	o->sealed = (db_get_int(q, 2) & SPOOL_SEALED) != 0;
+	e = write_part(s, o, db_get_blob(q, 0));
 	db_done(q);
-	if (e != STORE_OK)
-		return e;
-	if (want > STORE_CHUNK) {
-		q = db_stmt(&s->db, Q_CHUNKS);
-		db_int(q, 1, message);
-		while (e == STORE_OK && db_row(&s->db, q)) {
-			part = db_get_blob(q, 0);
-			had += part.n;
-			e = memfd_write(fd, part);
-		}
-		db_done(q);
-	}
+	if (e == STORE_OK && o->want > STORE_CHUNK)
+		e = write_chunks(s, o);
 	if (e == STORE_OK)
 		e = s->db.err;
-	if (e == STORE_OK && had != want)
-		e = STORE_DAMAGED;
-	if (e == STORE_OK)
-		*size = want;
-	return e;
+	return e == STORE_OK && o->had != o->want ? STORE_DAMAGED : e;
 }
 
 enum store_err
 spool_content(struct spool *s, uint64_t message, int *fd, uint64_t *size)
 {
 	own(fd_t) mem = memfd_new("message");
-	uint64_t n = 0;
+	struct out o = { .fd = mem, .message = message };
 	enum store_err e = db_read(&s->db);
 
 	if (mem < 0)
 		return STORE_FULL;
+	buf_init(&o.plain, STORE_CHUNK);
 	if (e == STORE_OK)
-		e = write_content(s, message, mem, &n);
+		e = write_content(s, &o);
+	buf_free(&o.plain);
 	if (e == STORE_OK)
 		e = memfd_seal(mem);
 	if (e != STORE_OK)
 		return e;
 	*fd = fd_take(&mem);
 	if (size != NULL)
-		*size = n;
+		*size = o.want;
 	return STORE_OK;
 }
 

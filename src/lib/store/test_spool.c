@@ -206,6 +206,80 @@ large_and_refused(void **state)
 	free(p);
 }
 
+/* A cipher for the test: XOR, with what it has to bind in front. */
+static bool
+toy(uint64_t message, uint64_t part, bool last, struct slice in, struct buf *out, bool open)
+{
+	uint8_t head[3] = { (uint8_t)message, (uint8_t)part, last };
+
+	if (open && (in.n < 3 || memcmp(in.p, head, 3) != 0))
+		return false;
+	if (!open)
+		(void)buf_add(out, slice_of(head, 3));
+	for (size_t i = open ? 3 : 0; i < in.n; i++)
+		(void)buf_byte(out, slice_at(in, i) ^ 0x5a);
+	return !out->bad;
+}
+
+static bool
+toy_seal(void *ctx, uint64_t message, uint64_t part, bool last, struct slice in, struct buf *out)
+{
+	return ctx == NULL && toy(message, part, last, in, out, false);
+}
+
+static bool
+toy_open(void *ctx, uint64_t message, uint64_t part, bool last, struct slice in, struct buf *out)
+{
+	return ctx == NULL && toy(message, part, last, in, out, true);
+}
+
+static bool
+file_has(const char *text)
+{
+	own(fd_t) fd = open(in_dir("queue.db"), O_RDONLY);
+	off_t n = lseek(fd, 0, SEEK_END);
+	void *p = mmap(NULL, (size_t)n, PROT_READ, MAP_PRIVATE, fd, 0);
+	bool has = slice_find(slice_of(p, (size_t)n), slice_z(text)) != SLICE_NONE;
+
+	(void)munmap(p, (size_t)n);
+	return has;
+}
+
+static void
+sealed_content(void **state)
+{
+	static const struct spool_cipher cipher = { .seal = toy_seal, .open = toy_open };
+	static const size_t sizes[] = { 1, 17, STORE_CHUNK - 1, STORE_CHUNK, STORE_CHUNK + 1, 2 * STORE_CHUNK, 3 * STORE_CHUNK + 5 };
+	struct spool *s = open_spool();
+	static uint8_t big[3 * STORE_CHUNK + 5];
+	struct spool_message m = message(S("plain before the key\r\n"));
+	uint64_t before = accept_one(s, &m), id[7];
+	own(fd_t) fd = -1;
+
+	for (size_t i = 0; i < sizeof big; i++)
+		big[i] = (uint8_t)rng();
+	spool_set_cipher(s, &cipher, true);
+	for (size_t i = 0; i < 7; i++) {
+		m = message(slice_of(big, sizes[i]));
+		id[i] = accept_one(s, &m);
+		assert_true(content_is(s, id[i], m.content));
+	}
+	assert_true(content_is(s, before, S("plain before the key\r\n")));
+	m = message(S("Subject: nobody reads this on the disk\r\n"));
+	before = accept_one(s, &m);
+	spool_close(&s);
+	assert_true(file_has("plain before the key") && !file_has("nobody reads this"));
+	s = open_spool();
+	assert_int_equal(spool_content(s, before, &fd, NULL), STORE_DAMAGED); /* no key, no content */
+	spool_set_cipher(s, &cipher, false); /* and it may be turned off again */
+	for (size_t i = 0; i < 7; i++)
+		assert_true(content_is(s, id[i], slice_of(big, sizes[i])));
+	m = message(S("plain after\r\n"));
+	(void)accept_one(s, &m);
+	spool_close(&s);
+	assert_true(file_has("plain after"));
+}
+
 static void
 one_owner(void **state)
 {
@@ -601,7 +675,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh_dir, drop_dir)
-		T(lives_through), T(ids_never_come_twice), T(large_and_refused), T(one_owner),
+		T(lives_through), T(ids_never_come_twice), T(large_and_refused), T(sealed_content), T(one_owner),
 		T(survives_kills), T(survives_power_cuts), T(replay_does_lose), T(every_fault),
 		T(failed_flush_is_final), T(full_disk_recovers), T(damage_is_reported),
 		T(newer_schema),

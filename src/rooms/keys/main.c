@@ -3,7 +3,7 @@
  *
  * From warden: the private keys of TLS in PEM, each named "key", in the order of door's certificates:
  * the i-th becomes tls.i; the directory of DKIM's keys, which are made here and never leave it; the
- * peers "door", "scan", "clerk" and the administrator's cli. */
+ * peers "door", "scan", "queue" (the key of the spool), "clerk" and the administrator's cli. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>

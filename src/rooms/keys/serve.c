@@ -76,6 +76,8 @@ serve_one(struct keys_peer *p)
 		return door_keys_server_serve(p->ch, &handlers, p);
 	case KEYS_SCAN:
 		return keys_scan_serve(p);
+	case KEYS_QUEUE:
+		return keys_queue_serve(p);
 	case KEYS_ADMIN:
 		break;
 	}
@@ -123,7 +125,7 @@ keys_introduce(void *room, const char *peer, const char *instance, int fd)
 		struct slice name;
 		enum keys_kind kind;
 	} known[] = { { S_INIT("door"), KEYS_DOOR }, { S_INIT("scan"), KEYS_SCAN }, { S_INIT("clerk"), KEYS_ADMIN },
-		{ S_INIT("cli"), KEYS_ADMIN } };
+		{ S_INIT("cli"), KEYS_ADMIN }, { S_INIT("queue"), KEYS_QUEUE } };
 	struct keys_room *r = room;
 	struct keys_peer *p = NULL;
 	enum keys_kind kind = KEYS_DOOR;

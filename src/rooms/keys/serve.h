@@ -12,7 +12,7 @@
 /* Signatures a second for one channel: several times what one core can shake hands. */
 #define LIMIT_SIGNATURES 10000u
 
-enum keys_kind { KEYS_DOOR, KEYS_SCAN, KEYS_ADMIN };
+enum keys_kind { KEYS_DOOR, KEYS_SCAN, KEYS_ADMIN, KEYS_QUEUE };
 
 struct keys_peer {
 	struct keys_room *room;
@@ -32,7 +32,7 @@ struct keys_room {
 	struct keys_peer peers[LIMIT_KEYS_PEERS];
 };
 
-/* For struct proc_peers: a channel of "door" (any instance), "scan", "clerk" or "cli"; others are closed. */
+/* For struct proc_peers: a channel of "door" (any instance), "scan", "queue", "clerk" or "cli"; others are closed. */
 void keys_introduce(void *room, const char *peer, const char *instance, int fd);
 /* Wipes the keys, closes the channels and stops the loop. */
 void keys_stop(void *room);
@@ -42,5 +42,7 @@ enum ipc_status keys_scan_serve(struct keys_peer *p);
 enum ipc_status keys_admin_serve(struct keys_peer *p);
 /* For dkim_on_change(): an event for each change. */
 void keys_tell_change(void *ctx, const struct dkim_change *c);
+/* spool.c: the key of the spool. One frame. */
+enum ipc_status keys_queue_serve(struct keys_peer *p);
 /* One event a minute at most about refused signatures. */
 void keys_tell_refusal(struct keys_peer *p, uint64_t now_ms);

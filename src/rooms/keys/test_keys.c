@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "ipc/door_keys.h"
+#include "ipc/queue_keys.h"
 #include "lib/clock/clock.h"
 #include "lib/tls/testing.h"
 #include "rooms/keys/serve.h"
@@ -124,12 +125,60 @@ over_the_channel(void **state)
 	buf_free(&pem);
 }
 
+static enum queue_keys_result
+spool_key(struct ipc_client *c, struct arena *a, bool make, struct slice *key)
+{
+	struct queue_keys_spool_key in = { .make = make };
+	struct queue_keys_spool_key_answer out;
+
+	assert_int_equal(queue_keys_spool_key(c, &in, clock_mono_ms() + 5000, a, &out), IPC_OK);
+	*key = out.key;
+	return out.status;
+}
+
+/* Made once, when it is wanted, and the same ever after; a file that is no key is no key. */
+static void
+key_of_the_spool(void **state)
+{
+	char dir[] = "/tmp/postern-keys-XXXXXX";
+	struct keys_room room = { .loop = loop_new(), .ring = ring_new() };
+	struct ipc_client *c = ipc_client_new("keys");
+	struct arena *a = arena_new("test", LIMIT_ARENA_SESSION);
+	struct slice key, again;
+	pthread_t thread;
+	int sv[2];
+
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chdir(dir), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv), 0);
+	keys_introduce(&room, "queue", "", sv[1]);
+	assert_int_equal(pthread_create(&thread, NULL, serve, &room), 0);
+	ipc_client_connect(c, sv[0]);
+	assert_int_equal(spool_key(c, a, false, &key), QUEUE_KEYS_RESULT_NONE);
+	assert_int_equal(spool_key(c, a, true, &key), QUEUE_KEYS_RESULT_OK);
+	assert_int_equal(key.n, 32);
+	assert_int_equal(spool_key(c, a, true, &again), QUEUE_KEYS_RESULT_OK);
+	assert_true(slice_eq(key, again));
+	assert_int_equal(spool_key(c, a, false, &again), QUEUE_KEYS_RESULT_OK);
+	assert_int_equal(truncate("spool.key", 7), 0);
+	assert_int_equal(spool_key(c, a, true, &again), QUEUE_KEYS_RESULT_FAILED);
+	assert_int_equal(unlink("spool.key"), 0);
+	loop_post(room.loop, stop_soon, &room);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	loop_free(&room.loop);
+	ipc_client_free(&c);
+	arena_free(&a);
+	assert_int_equal(chdir("/"), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_and_limits),
 		cmocka_unit_test(over_the_channel),
+		cmocka_unit_test(key_of_the_spool),
 	};
 
 	if (!tls_init())

@@ -157,7 +157,7 @@ on_accept(void *ctx, struct ipc_call *call, struct smtp_queue_accept *m)
 		return;
 	}
 	*w = (struct waiting){ .m.fd = -1 };
-	if (!copy_message(q, w, m)) {
+	if ((q->locked && q->set.encrypt) || !copy_message(q, w, m)) {
 		waiting_drop(w);
 		no.status = SMTP_QUEUE_ACCEPT_STATUS_TRY_LATER;
 		(void)smtp_queue_accept_answer(call, &no);

@@ -32,6 +32,8 @@ introduce(void *ctx, const char *peer, const char *instance, int fd)
 		deliver_warden(q, fd);
 	else if (strcmp(peer, "send") == 0)
 		remote_send(q, fd);
+	else if (strcmp(peer, "keys") == 0)
+		cipher_keys(q, fd);
 	else if (strcmp(peer, "cli") == 0)
 		admin_introduce(q, fd);
 	else
@@ -56,7 +58,9 @@ settings(struct queue *q)
 		.bounce_lifetime = seconds(q, "bounce_lifetime", 1, 8640000),
 		.warn_after = seconds(q, "warn_after", 1, 8640000),
 		.high_water = proc_number(q->proc, "high_water", 1, UINT64_C(1) << 32),
-		.concurrency = (unsigned)proc_number(q->proc, "concurrency", 1, QUEUE_JOBS) };
+		.concurrency = (unsigned)proc_number(q->proc, "concurrency", 1, 200),
+		.encrypt = proc_number(q->proc, "encrypt", 0, 1) != 0 };
+	q->locked = true;
 }
 
 static void
@@ -89,7 +93,7 @@ main(void)
 	q.proc = proc_boot("queue");
 	settings(&q);
 	q.loop = loop_new();
-	if (!testvfs_env(S("queue"), &bad) && bad)
+	if (!cipher_init() || (!testvfs_env(S("queue"), &bad) && bad))
 		return EX_SOFTWARE;
 	proc_lock(q.proc, &walls);
 	e = spool_open("queue.db", (uint64_t)clock_wall_us(), &q.spool);

@@ -83,6 +83,7 @@ struct queue_settings {
 	uint64_t retry_first, retry_most, lifetime, bounce_lifetime, warn_after; /* us */
 	uint64_t high_water;	/* open deliveries; over it is stress */
 	unsigned concurrency;	/* relays under way to one destination */
+	bool encrypt;		/* new content is sealed */
 };
 
 struct queue {
@@ -91,8 +92,8 @@ struct queue {
 	struct spool *spool;
 	struct slice hostname;
 	struct queue_settings set;
-	struct ipc_channel *warden, *send;
-	struct loop_watch *warden_watch, *send_watch;
+	struct ipc_channel *warden, *send, *keys;
+	struct loop_watch *warden_watch, *send_watch, *keys_watch;
 	uint64_t message_size, floor, floor_at_ms;
 	struct batch *batch;
 	struct rules *rules;
@@ -103,7 +104,8 @@ struct queue {
 	unsigned n_jobs, n_unproven, n_doubtful, picks;
 	struct task *by_id[QUEUE_TASK_BUCKETS];
 	unsigned n_tasks, n_contents;
-	struct loop_timer *settle;
+	struct loop_timer *settle, *ask_key;
+	bool locked; /* the key of the spool has not come yet */
 	bool scanning, stopping, settle_due, stress;
 	uint64_t scan_after, next_due, base_us, base_ms, noted_ms, random;
 	struct spool_due due;
@@ -210,6 +212,13 @@ void remote_awake(struct queue *q, struct slice address);
 void rules_load(struct queue *q);
 /* Why the message waits; empty when it does not. */
 struct slice rules_match(const struct queue *q, const struct spool_message *m);
+
+/* cipher.c: the spool at rest */
+/* Before the walls close. */
+bool cipher_init(void);
+void cipher_keys(struct queue *q, int fd);
+/* With the key of 32 octets: sealed content can be read. */
+void cipher_use(struct queue *q, struct slice key);
 
 /* admin.c */
 void admin_introduce(struct queue *q, int fd);

@@ -77,7 +77,7 @@ scan_fresh(struct queue *q)
 	uint64_t last = q->scan_after;
 	enum store_err e;
 
-	if (!q->scanning || q->n_tasks >= QUEUE_TASKS / 2)
+	if (q->locked || !q->scanning || q->n_tasks >= QUEUE_TASKS / 2)
 		return;
 	e = spool_fresh(q->spool, q->scan_after, PAGE, loaded, q, &last);
 	if (e != STORE_OK)
@@ -93,7 +93,7 @@ scan_due(struct queue *q)
 	uint64_t now = queue_now(q), before = q->due.id;
 	enum store_err e;
 
-	if (now < q->next_due || q->n_tasks >= QUEUE_TASKS - QUEUE_TASKS / 4)
+	if (q->locked || now < q->next_due || q->n_tasks >= QUEUE_TASKS - QUEUE_TASKS / 4)
 		return;
 	e = spool_due(q->spool, &q->due, now, PAGE, loaded, q);
 	if (e != STORE_OK)
@@ -172,7 +172,7 @@ tick(void *arg)
 	scan_due(q);
 	note_time(q);
 	feel_stress(q);
-	more = (q->scanning && q->n_tasks < QUEUE_TASKS / 2) || queue_now(q) >= q->next_due;
+	more = !q->locked && ((q->scanning && q->n_tasks < QUEUE_TASKS / 2) || queue_now(q) >= q->next_due);
 	(void)loop_after(q->loop, more && q->n_tasks < QUEUE_TASKS / 2 ? 1 : TICK_MS, tick, q);
 }
 

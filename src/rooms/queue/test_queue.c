@@ -159,6 +159,42 @@ refused_is_bounced(void **state)
 	assert_true(d.sender.n == 0 && d.account == 0 && slice_eq(d.address, S("<a@example.org>")));
 }
 
+/* Without the key nothing is accepted; with it mail goes through, and stands sealed on the disk. */
+static void
+sealed_at_rest(void **state)
+{
+	static const uint8_t key[32] = { 1, 2, 3 };
+	struct arrived a = { 0 };
+	own(fd_t) fd = -1;
+
+	assert_true(cipher_init());
+	q->set.encrypt = q->locked = true;
+	offer(1, 0, 2, true);
+	assert_int_equal(hear(1).last, SMTP_QUEUE_ACCEPT_STATUS_TRY_LATER);
+	cipher_use(q, slice_of(key, sizeof key));
+	offer(2, 0, 2, true);
+	assert_int_equal(hear(1).ok, 1);
+	stop();
+	fd = open(spool_file(), O_RDONLY);
+	assert_true(fd >= 0);
+	{
+		off_t n = lseek(fd, 0, SEEK_END);
+		void *p = mmap(NULL, (size_t)n, PROT_READ, MAP_PRIVATE, fd, 0);
+
+		assert_true(slice_find(slice_of(p, (size_t)n), S("bob@example.test")) != SLICE_NONE);
+		assert_true(slice_find(slice_of(p, (size_t)n), S("Subject: q")) == SLICE_NONE);
+		(void)munmap(p, (size_t)n);
+	}
+	start();
+	q->set.encrypt = q->locked = true;
+	for (int i = 0; i < 10; i++)
+		loop_once(q->loop, 20);
+	assert_int_equal(q->n_tasks, 0); /* it waits for the key */
+	cipher_use(q, slice_of(key, sizeof key));
+	play(&a, 1, 400); /* which gives the text as it was */
+	settles(0);
+}
+
 static void
 later_and_restart(void **state)
 {
@@ -188,7 +224,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_queue, close_queue)
-		T(delivers), T(refuses), T(full_disk), T(mailbox_gone), T(refused_is_bounced), T(later_and_restart),
+		T(delivers), T(refuses), T(full_disk), T(mailbox_gone), T(refused_is_bounced), T(sealed_at_rest), T(later_and_restart),
 	};
 
 	testvfs_register();

@@ -164,6 +164,7 @@ tell_queue(struct room *r, const struct config_queue *c)
 	tell_number(r, "warn_after", c->warn_after);
 	tell_number(r, "high_water", c->high_water);
 	tell_number(r, "concurrency", c->concurrency);
+	tell_number(r, "encrypt", c->encrypt);
 }
 
 static void

@@ -27,6 +27,7 @@ static const struct {
 	{ "drop", "", "scan", "" },
 	{ "drop", "", "queue", "" },
 	{ "scan", "", "keys", "" },
+	{ "queue", "", "keys", "" },
 	{ "scan", "", "auth", "" },
 	{ "scan", "", "dns", "" },
 	{ "queue", "", "send", "" },
