@@ -424,6 +424,8 @@ int
 cmd_domain_dns(struct cli *c)
 {
 	static struct dkim_rows dkim;
+	uint8_t spki[32];
+	struct records_tlsa tlsa = { .port = 25, .usage = 3, .selector = 1, .matching = 1, .data = slice_of(spki, 32) };
 	struct ip ips[16];
 	struct records_input in = { .ips = ips, .soft_spf = true };
 	own(buf_t) report = { .max = 512 };
@@ -451,6 +453,10 @@ cmd_domain_dns(struct cli *c)
 	in.imaps = port_of(&c->config, "imaps");
 	in.submissions = port_of(&c->config, "submissions");
 	in.submission = port_of(&c->config, "submission");
+	if (cli_certificate_digest(c->config.certificate, spki)) {
+		in.tlsa = &tlsa;
+		in.n_tlsa = 1;
+	}
 	dkim_each(c, in.domain, add_dkim, &dkim);
 	in.dkim = dkim.row;
 	in.n_dkim = dkim.n;

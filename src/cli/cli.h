@@ -80,6 +80,9 @@ int dkim_generate_keys(struct cli *c, const char *domain);
 int dkim_retire_keys(struct cli *c, const char *domain);
 int dkim_answered(enum ipc_status st, enum cli_keys_result result, struct slice text, const char *subject);
 
+/* SHA-256 of the public key of the first certificate of a PEM file; false where it cannot be read. */
+bool cli_certificate_digest(const char *path, uint8_t digest[static 32]);
+
 /* The commands */
 int cmd_start(struct cli *c);
 int cmd_stop(struct cli *c);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Attack cases U-001..U-009 against a running server: submission and authentication.
+"""Attack cases U-001..U-009 and U-012 against a running server: submission and authentication.
 
 POSTERN_CASES_FULL=1 takes 200 samples for the timing cases, else 30."""
 import base64
@@ -185,3 +185,32 @@ def test_U_009_mail_as_another(target):
         if answer.code == 250:
             answer = s.ask("RCPT TO:<bob@example.test>")
         assert answer.startswith("553 5.7.1"), answer
+
+
+FORMS_OF_ANOTHER = {
+    "another's": "From: bob@example.test", "a stranger's": "From: ceo@bank.example",
+    "two fields": "From: alice@example.test\r\nFrom: bob@example.test",
+    "two in one": "From: alice@example.test, bob@example.test", "blank before": " From: bob@example.test\r\nFrom: alice@example.test",
+    "blank behind": "From : bob@example.test\r\nFrom: alice@example.test", "group": "From: alice@example.test: bob@example.test;",
+    "route": "From: <@alice@example.test,@x.example:bob@example.test>", "none": "X-From: alice@example.test",
+    "another behind the address": "From: <alice@example.test>bob@example.test",
+}
+
+
+@pytest.mark.parametrize("form", FORMS_OF_ANOTHER, ids=lambda x: x.replace(" ", "_"))
+def test_U_012_header_from_as_another(target, token, form):
+    if target.peer:
+        pytest.skip("Postfix does not look")
+    with target.submission(login=target.alice) as s:
+        for line in ("MAIL FROM:<alice@example.test>", "RCPT TO:<bob@example.test>"):
+            assert s.ask(line).code == 250
+        assert s.ask("DATA").code == 354
+        s.send(f"{FORMS_OF_ANOTHER[form]}\r\nSubject: {token}\r\n\r\nHello.\r\n.\r\n")
+        answer = s.reply()
+        assert answer.code == 550, answer
+        # the right one goes
+        for line in ("MAIL FROM:<alice@example.test>", "RCPT TO:<bob@example.test>"):
+            assert s.ask(line).code == 250
+        assert s.ask("DATA").code == 354
+        s.send(f'From: "bob@example.test" <alice@example.test>\r\nSubject: {token}\r\n\r\nHello.\r\n.\r\n')
+        assert s.reply().code == 250
