@@ -14,6 +14,8 @@
 #include "lib/proc/drill.h"
 #include "rooms/warden/warden.h"
 
+#define TURN 64 /* frames of one room before the others get their turn */
+
 /* ledger first: whatever the others have to tell is then heard at once. */
 static const struct room_kind KINDS[] = {
 	{ "ledger", "", 1, "ledger", "" },
@@ -208,10 +210,11 @@ static void
 from_room(void *arg, unsigned ready)
 {
 	struct room *r = arg;
-	enum ipc_status st;
+	enum ipc_status st = IPC_OK;
 
 	(void)ready;
-	st = warden_room_client_serve(r->channel, &told, r);
+	for (int i = 0; i < TURN && st == IPC_OK; i++)
+		st = warden_room_client_serve(r->channel, &told, r);
 	if (st == IPC_OK || st == IPC_AGAIN)
 		return;
 	loop_unwatch(r->w->loop, &r->watch);
@@ -271,6 +274,7 @@ room_start(struct warden *w, struct room *r)
 			(void)loop_after(w->loop, 1000, restart_later, r);
 		return;
 	}
+	ipc_set_nonblocking(r->channel, true);
 	r->watch = loop_watch(w->loop, ipc_fd(r->channel), LOOP_READ, from_room, r);
 	r->said_watch = loop_watch(w->loop, r->said, LOOP_READ, from_stderr, r);
 	room_boot(w, r);
@@ -303,7 +307,6 @@ let_go(struct warden *w, struct room *r)
 {
 	/* first what it still had to tell: an alarm comes right before the end */
 	while (r->watch != NULL && r->channel != NULL) {
-		ipc_set_nonblocking(r->channel, true);
 		if (warden_room_client_serve(r->channel, &told, r) != IPC_OK)
 			break;
 	}
