@@ -239,6 +239,18 @@ not_local(struct smtp_session *s, const struct asked *asked)
 		smtp_reply(s, 250, "2.1.5", "ok");
 }
 
+/* Over a rate (U-013): the client hears which, because a person may read it. */
+static void
+slow_down(struct smtp_session *s, struct slice address, struct slice why)
+{
+	own(buf_t) text = { .max = 256 };
+
+	(void)buf_printable(&text, why.n > 0 ? why : S("too much at once"), 200);
+	(void)buf_add(&text, S(", try later"));
+	(void)buf_byte(&text, 0);
+	smtp_refuse(s, "rcpt", address, 450, "4.7.1", (const char *)text.p);
+}
+
 /* The answer of auth as a reply. No answer is never an acceptance, and never a final refusal. */
 static void
 judge(struct smtp_session *s, const struct asked *asked, const struct smtp_auth_rcpt_answer *out)
@@ -267,7 +279,7 @@ judge(struct smtp_session *s, const struct asked *asked, const struct smtp_auth_
 		smtp_refuse(s, "rcpt", address, 554, "5.4.6", "this address goes in circles");
 		return;
 	case SMTP_AUTH_RCPT_STATUS_SLOW_DOWN:
-		smtp_refuse(s, "rcpt", address, 450, "4.7.1", "too much at once, try later");
+		slow_down(s, address, out->text);
 		return;
 	case SMTP_AUTH_RCPT_STATUS_REFUSED:
 		smtp_refuse(s, "rcpt", address, 550, "5.7.1", "this list does not take mail from you");
