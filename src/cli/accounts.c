@@ -9,7 +9,6 @@
 
 #include "cli/cli.h"
 #include "ipc/cli_auth.h"
-#include "lib/make/records.h"
 
 int
 cli_answered(enum ipc_status st, unsigned result, struct slice text, const char *subject)
@@ -369,104 +368,5 @@ cmd_domain_list(struct cli *c)
 	}
 	ipc_client_free(&client);
 	table_print(c, rows, columns);
-	return EX_OK;
-}
-
-static uint16_t
-port_of(const struct config *c, const char *name)
-{
-	for (size_t i = 0; i < c->n_listeners; i++)
-		if (strcmp(c->listeners[i].name, name) == 0)
-			return c->listeners[i].port;
-	return 0;
-}
-
-static void
-dns_json(const struct records *r)
-{
-	json_t *rows = json_array();
-
-	for (size_t i = 0; i < r->n; i++) {
-		json_t *row = json_object();
-
-		row_set(row, "name", json_of(r->list[i].name));
-		row_set(row, "type", json_string(r->list[i].type));
-		row_set(row, "data", json_of(r->list[i].rdata));
-		row_set(row, "why", json_string(r->list[i].why));
-		row_set(row, "elsewhere", json_boolean(r->list[i].elsewhere));
-		(void)json_array_append_new(rows, row);
-	}
-	(void)json_dumpf(rows, stdout, JSON_INDENT(2));
-	(void)printf("\n");
-	json_decref(rows);
-}
-
-#define MOST_DKIM 32
-
-struct dkim_rows {
-	struct records_dkim row[MOST_DKIM];
-	size_t n;
-};
-
-/* What the world has to have; empty keys say that they are revoked. */
-static void
-add_dkim(void *ctx, const struct cli_keys_key *k)
-{
-	struct dkim_rows *d = ctx;
-
-	if (d->n < MOST_DKIM)
-		d->row[d->n++] = (struct records_dkim){ .selector = k->selector,
-			.algorithm = k->algorithm == CLI_KEYS_ALGORITHM_RSA ? S("rsa") : S("ed25519"),
-			.key = k->public };
-}
-
-int
-cmd_domain_dns(struct cli *c)
-{
-	static struct dkim_rows dkim;
-	uint8_t spki[32];
-	struct records_tlsa tlsa = { .port = 25, .usage = 3, .selector = 1, .matching = 1, .data = slice_of(spki, 32) };
-	struct ip ips[16];
-	struct records_input in = { .ips = ips, .soft_spf = true };
-	own(buf_t) report = { .max = 512 };
-	own(buf_t) dmarc = { .max = 512 };
-	own(buf_t) tls = { .max = 512 };
-	own(buf_t) zone = { .max = 65536 };
-	struct records out;
-	const char *text;
-
-	cli_config(c);
-	while (cli_option(c, "--ip", &text))
-		if (in.n_ips == 16 || !ip_parse(slice_z(text), &ips[in.n_ips++]))
-			return cli_fail(EX_DATAERR, "not an IP address", text);
-	if (!cli_args(c, 1, "domain dns DOMAIN [--ip ADDRESS]..."))
-		return EX_USAGE;
-	in.domain = slice_z(c->argv[0]);
-	in.host = slice_z(c->config.hostname);
-	buf_fmt(&report, "postmaster@%s", c->argv[0]);
-	buf_fmt(&dmarc, "dmarc-reports@%s", c->argv[0]);
-	buf_fmt(&tls, "tls-reports@%s", c->argv[0]);
-	in.security = buf_slice(&report);
-	in.dmarc_report = buf_slice(&dmarc);
-	in.tls_report = buf_slice(&tls);
-	in.policy = S("none");
-	in.imaps = port_of(&c->config, "imaps");
-	in.submissions = port_of(&c->config, "submissions");
-	in.submission = port_of(&c->config, "submission");
-	if (cli_certificate_digest(c->config.certificate, spki)) {
-		in.tlsa = &tlsa;
-		in.n_tlsa = 1;
-	}
-	dkim_each(c, in.domain, add_dkim, &dkim);
-	in.dkim = dkim.row;
-	in.n_dkim = dkim.n;
-	if (!records_make(&in, c->arena, &out))
-		return cli_fail(EX_DATAERR, "no domain name", c->argv[0]);
-	if (c->json) {
-		dns_json(&out);
-		return EX_OK;
-	}
-	(void)records_write(&zone, &out);
-	(void)fwrite(zone.p, 1, zone.n, stdout);
 	return EX_OK;
 }

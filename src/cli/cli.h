@@ -124,6 +124,7 @@ int cmd_domain_add(struct cli *c);
 int cmd_domain_list(struct cli *c);
 int cmd_domain_delete(struct cli *c);
 int cmd_domain_dns(struct cli *c);
+int cmd_domain_check(struct cli *c);
 int cmd_dns_query(struct cli *c);
 int cmd_tls_policy(struct cli *c);
 int cmd_dkim_list(struct cli *c);

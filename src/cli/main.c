@@ -62,6 +62,8 @@ const struct command commands[] = {
 	    cmd_domain_catch_all },
 	{ "domain", "separator", "DOMAIN|all CHARACTER|none|default", "what stands between name and detail (+)", "",
 	    cmd_domain_separator },
+	{ "domain", "check", "DOMAIN [--resolver ADDRESS[@PORT]]... [--ip ADDRESS]...",
+	    "what the world sees of those records, and what to do about it", "--resolver --ip", cmd_domain_check },
 	{ "domain", "dns", "DOMAIN [--ip ADDRESS]...", "the DNS records to publish", "--ip", cmd_domain_dns },
 	{ "dns", "query", "NAME [TYPE]", "what the server's own resolver says: records, TTL, DNSSEC", "", cmd_dns_query },
 	{ "dkim", "list", "", "all DKIM keys and where they stand", "", cmd_dkim_list },

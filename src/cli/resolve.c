@@ -10,10 +10,10 @@ ask(void *self, struct slice name, enum rr_type type, struct arena *a, struct re
 	struct cli_dns_query in = { .name = name, .type = (uint16_t)type };
 	struct cli_dns_query_answer got = { .status = CLI_DNS_STATUS_TIMEOUT };
 	struct slice *rdata;
+	enum ipc_status st = cli_dns_query(self, &in, cli_deadline(), a, &got);
 
-	*out = (struct resolve_wire){ .status = RESOLVE_TIMEOUT };
-	if (cli_dns_query(self, &in, cli_deadline(), a, &got) != IPC_OK)
-		return;
+	if (st != IPC_OK)
+		cli_no_answer(st);
 	rdata = ARENA_ARRAY(a, got.n_rdata, struct slice);
 	for (size_t i = 0; rdata != NULL && i < got.n_rdata; i++)
 		rdata[i] = got.rdata[i].data;

@@ -29,7 +29,7 @@ def answer(query, *rrsets, rcode=dns.rcode.NOERROR):
 
 def negative(query, zone, rcode=dns.rcode.NOERROR):
     r = answer(query, rcode=rcode)
-    r.authority.append(dns.rrset.from_text(zone, 5, "IN", "SOA", f"ns.{zone} h.{zone} 1 2 3 4 5"))
+    r.authority.append(dns.rrset.from_text(zone, 1, "IN", "SOA", f"ns.{zone} h.{zone} 1 2 3 4 1"))
     return r
 
 

@@ -125,6 +125,8 @@ fetched_once_and_remembered(void **state)
 	sts_source_free(&source);
 	stscache_close(&cache);
 	(void)unlink(path);
+	(void)snprintf(path, sizeof path, "sts-test-%d.db-wal", (int)getpid());
+	(void)unlink(path);
 }
 
 int

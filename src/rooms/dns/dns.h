@@ -15,7 +15,7 @@
 #define LIMIT_DNS_FLIGHT 512u
 #define LIMIT_DNS_PEER 256u
 /* Channels at once (count): rooms, and command lines that look something up. */
-#define LIMIT_DNS_PEERS 24u
+#define LIMIT_DNS_PEERS 64u
 /* Trust anchors as text: the root has two or three keys of 400 bytes. */
 #define LIMIT_DNS_ANCHORS ((size_t)65536)
 /* Servers that questions are forwarded to (count). */

@@ -22,7 +22,6 @@ static const struct sandbox_call own_calls[] = {
 	SANDBOX_CALL(writev, "a question over TCP: its length, then itself"),
 	SANDBOX_CALL(setsockopt, "no fragments, address reuse"),
 	SANDBOX_CALL(getsockopt, "did the connection come about"),
-	SANDBOX_CALL(writev, "a question over TCP: its length, and itself"),
 	{ 0 },
 };
 
