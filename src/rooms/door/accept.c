@@ -9,6 +9,7 @@
 
 #include "lib/base/own.h"
 #include "lib/clock/clock.h"
+#include "lib/parse/proxy/proxy.h"
 #include "rooms/door/house.h"
 
 /* The names that warden gives to listening sockets, and what they mean. */
@@ -96,7 +97,7 @@ tell_open(const struct session *s)
 
 /* Counts the client and, where TLS comes first, its handshake. NULL: refused, nothing is counted. */
 static struct caps_address *
-admit(struct listener *l, const struct ip *ip)
+admit(const struct listener *l, const struct ip *ip)
 {
 	struct house *h = l->house;
 	struct caps_address *address = NULL;
@@ -120,6 +121,73 @@ admit(struct listener *l, const struct ip *ip)
 	return NULL;
 }
 
+/* The client is known and counted: its conversation begins. fd is taken over. The session may be gone
+ * afterwards. */
+static void
+start(struct house *h, struct session *s, int client)
+{
+	own(fd_t) fd = client;
+
+	s->room = s->listener->room;
+	list_put(&s->room->sessions, LINK_ROOM, s);
+	tell_open(s);
+	if (s->listener->service->implicit_tls)
+		session_shake(h, s, fd_take(&fd));
+	else if (!room_converse(s, fd))
+		session_free(h, s);
+}
+
+/* The header of a front end was read: what it says counts from here on. */
+static void
+introduced(struct house *h, struct session *s, const struct proxy_header *header)
+{
+	int one = 1, fd = s->bare;
+
+	loop_unwatch(h->loop, &s->watch[0]);
+	deadline_set(h, s, NO_DEADLINE);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof one);
+	if (!header->local) {
+		s->peer_ip = ip_unmap(header->peer);
+		s->peer_port = header->peer_port;
+		s->local_ip = ip_unmap(header->to);
+		s->local_port = header->to_port;
+	}
+	s->address = admit(s->listener, &s->peer_ip);
+	if (s->address == NULL)
+		session_free(h, s);
+	else
+		start(h, s, fd_take(&s->bare));
+}
+
+/* Peeks until the header is whole, takes the header and nothing of what follows. */
+static void
+on_header(void *arg, unsigned ready)
+{
+	struct session *s = arg;
+	struct house *h = s->listener->house;
+	uint8_t octets[PROXY_MOST];
+	ssize_t n = recv(s->bare, octets, sizeof octets, MSG_PEEK | MSG_DONTWAIT);
+	enum proxy_status st = PROXY_BAD;
+	struct proxy_header header;
+	size_t used = 0;
+
+	(void)ready;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0)
+		st = proxy_parse(slice_of(octets, (size_t)n), &header, &used);
+	if (st == PROXY_MORE) {
+		int more = (int)n + 1; /* what is there already would wake us for ever */
+
+		(void)setsockopt(s->bare, SOL_SOCKET, SO_RCVLOWAT, &more, sizeof more);
+	} else if (st == PROXY_OK && recv(s->bare, octets, used, MSG_DONTWAIT) == (ssize_t)used) {
+		introduced(h, s, &header);
+	} else {
+		house_refused(h, EVENT_CONN_REFUSED, s->listener, s, &s->peer_ip, S("no PROXY header"));
+		session_free(h, s);
+	}
+}
+
 static void
 begin(struct listener *l, int client, const struct sockaddr_storage *from)
 {
@@ -127,28 +195,31 @@ begin(struct listener *l, int client, const struct sockaddr_storage *from)
 	own(fd_t) fd = client;
 	struct sockaddr_storage to = { 0 };
 	socklen_t n = sizeof to;
-	struct caps_address *address;
+	struct caps_address *address = NULL;
 	struct session *s;
+	bool front_end;
 	struct ip ip;
 	uint16_t port;
 
 	house_address(from, &ip, &port);
-	address = admit(l, &ip);
-	if (address == NULL)
+	front_end = ip_nets_have(&l->proxies, &ip);
+	if (!front_end)
+		address = admit(l, &ip);
+	if (address == NULL && !front_end)
 		return;
 	s = session_new(h, l);
 	s->address = address;
-	s->peer_ip = ip;
-	s->peer_port = port;
+	s->peer_ip = s->socket_ip = ip;
+	s->peer_port = s->socket_port = port;
 	if (getsockname(fd, (struct sockaddr *)&to, &n) == 0)
 		house_address(&to, &s->local_ip, &s->local_port);
-	s->room = l->room;
-	list_put(&l->room->sessions, LINK_ROOM, s);
-	tell_open(s);
-	if (l->service->implicit_tls)
-		session_shake(h, s, fd_take(&fd));
-	else if (!room_converse(s, fd))
-		session_free(h, s);
+	if (front_end) {
+		s->bare = fd_take(&fd);
+		deadline_set(h, s, DEADLINE_PROXY);
+		s->watch[0] = loop_watch(h->loop, s->bare, LOOP_READ, on_header, s);
+	} else {
+		start(h, s, fd_take(&fd));
+	}
 }
 
 static void
@@ -218,6 +289,14 @@ house_listen(struct house *h, const char *name, int fd)
 		return true;
 	}
 	return false;
+}
+
+void
+house_proxies(struct house *h, const char *name, const struct ip_nets *nets)
+{
+	for (size_t i = 0; i < h->n_listeners; i++)
+		if (slice_eq(slice_z(h->listeners[i].service->name), slice_z(name)))
+			h->listeners[i].proxies = *nets;
 }
 
 void

@@ -29,6 +29,7 @@
 #define LIMIT_JOIN_MS 10000u	/* from login to the mailbox room */
 #define LIMIT_FLUSH_MS 30000u	/* a client that does not take the last words */
 #define LIMIT_LINGER_MS 2000u
+#define LIMIT_PROXY_MS 5000u	/* a front end that does not say whom it brings */
 #define LIMIT_STOP_MS 250u
 #define LIMIT_TICK_MS 250u
 #define LIMIT_ACCEPTS 64		/* of one listener in one turn */
@@ -69,6 +70,7 @@ struct listener {
 	struct room *room;
 	int fd;
 	struct loop_watch *watch;
+	struct ip_nets proxies; /* front ends, which say first who the client is (PROXY protocol) */
 };
 
 /* What a listener's name means: who gets its conversations, and whether TLS comes first. */
@@ -85,6 +87,7 @@ enum deadline {
 	DEADLINE_JOIN,
 	DEADLINE_FLUSH,
 	DEADLINE_LINGER,
+	DEADLINE_PROXY,
 	DEADLINES,
 	NO_DEADLINE,
 };
@@ -116,6 +119,8 @@ struct session {
 	uint32_t account;
 	struct ip peer_ip, local_ip;
 	uint16_t peer_port, local_port;
+	struct ip socket_ip; /* whom the socket is connected to: the client, or a front end */
+	uint16_t socket_port;
 };
 
 #define ID_BUCKETS 4096u
@@ -163,6 +168,8 @@ void house_refused(struct house *h, enum event_kind kind, const struct listener 
 /* Serves a listening socket (taken over) by its name: "smtp", "imaps", ... False for a name that is
  * unknown or one too many. */
 bool house_listen(struct house *h, const char *name, int fd);
+/* Front ends of all listeners of this name; after house_listen(). */
+void house_proxies(struct house *h, const char *name, const struct ip_nets *nets);
 /* The i-th name that house_listen() knows, NULL behind the last. */
 const char *house_service(size_t i);
 /* IPv4-mapped addresses become IPv4; *ip has n == 0 for another family. */

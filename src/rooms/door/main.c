@@ -39,11 +39,19 @@ static void
 take_listeners(struct proc *p, struct house *h)
 {
 	const char *name;
+	struct ip_nets nets;
+	char key[64];
 
-	for (size_t i = 0; (name = house_service(i)) != NULL; i++)
-		for (int fd; (fd = proc_descriptor(p, name)) >= 0;)
+	for (size_t i = 0; (name = house_service(i)) != NULL; i++) {
+		bool any = false;
+
+		for (int fd; (fd = proc_descriptor(p, name)) >= 0; any = true)
 			if (!house_listen(h, name, fd))
 				die(EX_CONFIG, "too many listeners", slice_z(name));
+		(void)snprintf(key, sizeof key, "proxy_from.%s", name);
+		if (any && ip_nets_parse(proc_setting(p, key), &nets))
+			house_proxies(h, name, &nets);
+	}
 }
 
 static bool

@@ -239,7 +239,7 @@ is_clients(const struct session *s, int fd)
 	    getpeername(fd, (struct sockaddr *)&ss, &n) != 0)
 		return false;
 	house_address(&ss, &ip, &port);
-	return ip.n != 0 && slice_eq(octets(&ip), octets(&s->peer_ip)) && port == s->peer_port;
+	return ip.n != 0 && slice_eq(octets(&ip), octets(&s->socket_ip)) && port == s->socket_port;
 }
 
 static bool

@@ -14,6 +14,7 @@ static const uint32_t lasts_ms[DEADLINES] = {
 	[DEADLINE_JOIN] = LIMIT_JOIN_MS,
 	[DEADLINE_FLUSH] = LIMIT_FLUSH_MS,
 	[DEADLINE_LINGER] = LIMIT_LINGER_MS,
+	[DEADLINE_PROXY] = LIMIT_PROXY_MS,
 };
 
 static uint64_t
@@ -154,6 +155,9 @@ expire(struct house *h, struct session *s)
 		house_refused(h, EVENT_TLS_FAILED, s->listener, s, &s->peer_ip,
 		    S("the handshake took too long"));
 		room_gone(s);
+	} else if (d == DEADLINE_PROXY) {
+		house_refused(h, EVENT_CONN_REFUSED, s->listener, s, &s->peer_ip,
+		    S("no PROXY header in time"));
 	} else if (d == DEADLINE_JOIN) {
 		house_refused(h, EVENT_CONN_REFUSED, s->listener, s, &s->peer_ip,
 		    S("no mailbox in time"));

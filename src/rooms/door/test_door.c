@@ -524,6 +524,42 @@ stops(void **state)
 	end(&st);
 }
 
+/* PROXY from a listed front end: the true address goes to the room, what follows stays in the socket;
+ * anybody else's is text like any other (S-090). */
+static void
+proxy_protocol(void **state)
+{
+	struct ip_nets nets;
+	struct stage st;
+	int c;
+
+	begin(&st, wide);
+	assert_true(ip_nets_parse(S("127.0.0.0/8"), &nets));
+	c = client(st.ports[0]);
+	put(c, "PROXY TCP4 192.0.2.9 198.51.100.1 5000 25\r\n");
+	UNTIL(&st, heard.converse == 1);
+	assert_int_not_equal(heard.peer_port, 5000);
+	(void)close(c);
+	house_proxies(st.h, "smtp", &nets);
+	c = client(st.ports[0]);
+	put(c, "PROXY TCP4 192.0.2.9 198.");
+	for (int i = 0; i < 20; i++)
+		turn(&st);
+	assert_int_equal(heard.converse, 1);
+	put(c, "51.100.1 5000 25\r\nEHLO x\r\n");
+	UNTIL(&st, heard.converse == 2);
+	assert_int_equal(heard.peer_port, 5000);
+	assert_int_equal(heard.ip_n, 4);
+	assert_true(gets(&st, heard.fd, "EHLO x\r\n"));
+	(void)close(c);
+	c = client(st.ports[0]);
+	put(c, "EHLO x\r\n");
+	assert_true(sees_end(&st, c));
+	assert_int_equal(heard.converse, 2);
+	(void)close(c);
+	end(&st);
+}
+
 int
 main(void)
 {
@@ -539,6 +575,7 @@ main(void)
 		cmocka_unit_test(no_keys),
 		cmocka_unit_test(hostile_room),
 		cmocka_unit_test(out_of_descriptors),
+		cmocka_unit_test(proxy_protocol),
 		cmocka_unit_test(stops),
 	};
 
