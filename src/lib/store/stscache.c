@@ -30,8 +30,8 @@ enum { Q_GET, Q_PUT, Q_SWEEP, Q_MANY, Q_COUNT, Q_MAX };
 
 static const char *const text[] = {
 	[Q_GET] = "SELECT id, text, fetched, expires, tried FROM policy WHERE domain=?",
-	[Q_PUT] = "INSERT INTO policy VALUES(?1,?2,?3,?4,?5,?6) ON CONFLICT(domain) DO UPDATE SET"
-		  " id=?2, text=?3, fetched=?4, expires=?5, tried=?6",
+	[Q_PUT] = ("INSERT INTO policy VALUES(?1,?2,?3,?4,?5,?6) ON CONFLICT(domain) DO UPDATE SET"
+		   " id=?2, text=?3, fetched=?4, expires=?5, tried=?6"),
 	[Q_SWEEP] = "DELETE FROM policy WHERE expires<?1 AND tried<?1",
 	[Q_MANY] = "DELETE FROM policy WHERE domain IN (SELECT domain FROM policy ORDER BY expires LIMIT ?)",
 	[Q_COUNT] = "SELECT count(*) FROM policy",
