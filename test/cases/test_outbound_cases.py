@@ -7,7 +7,7 @@ import time
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
-from elsewhere import House, Names, Sink, certificate, explicit_key, free_port, huge_key, tlsa_311, wait_for  # noqa: E402
+from elsewhere import House, Names, Policies, Sink, certificate, explicit_key, free_port, huge_key, tlsa_311, wait_for  # noqa: E402
 
 if os.environ.get("POSTERN_CASES_PEER"):
     pytest.skip("a peer has no such tests", allow_module_level=True)
@@ -19,6 +19,17 @@ SERVERS = {
     "endless-line": "127.0.1.10", "many-lines": "127.0.1.11", "drip": "127.0.1.12", "554": "127.0.1.13",
     "second": "127.0.1.14", "explicit": "127.0.1.15", "rsa16384": "127.0.1.16",
 }
+
+# domain, its MX, its policy. mx.sts is `second`, with a certificate that outbound.roots believes; mx.bare hides STARTTLS
+ENFORCE = "version: STSv1\r\nmode: enforce\r\nmx: mx.{}.open.test\r\nmax_age: 86400\r\n"
+STS = [
+    ("sts-holds", "sts", ENFORCE.format("sts")),
+    ("sts-bare", "bare", ENFORCE.format("bare")),
+    ("sts-other", "sts", ENFORCE.format("elsewhere")),
+    ("sts-testing", "bare", ENFORCE.format("bare").replace("enforce", "testing")),
+    ("sts-none", "bare", ENFORCE.format("bare").replace("enforce", "none")),
+    ("sts-broken", "bare", "version: STSv9\r\n"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -37,18 +48,25 @@ def world(tmp_path_factory):
     # a name whose records are for another key
     records += ["wrong.test. MX 10 mx.wrong.test.", f"mx.wrong.test. A {SERVERS['good']}",
                 f"_{port}._tcp.mx.wrong.test. TLSA 3 1 1 {tlsa_311(wrong[0])}"]
+    records += [r for name, mx, _ in STS for r in (
+        f"{name}.open.test. MX 10 mx.{mx}.open.test.", f'_mta-sts.{name}.open.test. TXT "v=STSv1; id=1;"',
+        f"mta-sts.{name}.open.test. A 127.0.1.40")]
+    records += [f"mx.sts.open.test. A {SERVERS['second']}", f"mx.bare.open.test. A {SERVERS['hide']}"]
+    web = certificate(d, "mta-sts", *(f"mta-sts.{name}.open.test" for name, _, _ in STS))
+    named = certificate(d, "mx.sts.open.test")
+    site = Policies("127.0.1.40", web, {f"mta-sts.{name}.open.test": policy for name, _, policy in STS})
     sinks = {}
     with Names(d + "/names", records) as names:
         for name, address in SERVERS.items():
             key = explicit_key(d) if name == "explicit" else huge_key(d) if name == "rsa16384" else None
             sinks[name] = Sink(address, port, mode=name,
                                cert=certificate(d, f"mx.{name}.test", key=key) if key else cert)
-        sinks["cert"] = cert
-        with House(names, port, "allow = {127.0.1.0/24}") as house:
+        sinks["second"].cert = named
+        with House(names, port, f'allow = {{127.0.1.0/24}} roots = "{named[0]}"',
+                   f'fetch {{ roots = "{web[0]}" allow = {{127.0.1.0/24}} port = {site.port} timeout = 5 }}') as house:
             yield house, sinks, d
         for s in sinks.values():
-            if isinstance(s, Sink):
-                s.close()
+            s.close()
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +147,26 @@ def test_T_001_dane_holds(house, sinks):
     assert got["event"] == "queue.delivered", got
     row = house.wait_event("send.tls", policy_domain="good.test")
     assert row["policy_type"] == "tlsa" and row["result"] == "ok" and row["policy_string"].startswith("3 1 1 ")
+
+
+@pytest.mark.parametrize("name,event,kind,result", [
+    ("sts-holds", "queue.delivered", "sts", "ok"),
+    ("sts-bare", "queue.deferred", "sts", "starttls-not-supported"),
+    ("sts-other", "queue.deferred", "sts", "validation-failure"),
+    ("sts-testing", "queue.delivered", "sts", "starttls-not-supported"),
+    ("sts-none", "queue.delivered", "", ""),
+    ("sts-broken", "queue.delivered", "sts", "sts-policy-invalid"),
+])
+def test_T_001_with_mta_sts(house, sinks, name, event, kind, result):
+    """enforce: deferred and told; testing: told and delivered; none and a policy that is none: as without"""
+    sink = sinks["second" if name in ("sts-holds", "sts-other") else "hide"]
+    before = len(sink.messages)
+    got, _ = send(house, f"a@{name}.open.test")
+    assert got["event"] == event, got
+    assert len(sink.messages) - before == (event == "queue.delivered")
+    if name != "sts-none":  # it may go over a connection that is there: no new session, no row
+        row = house.wait_event("send.tls", policy_domain=f"{name}.open.test", policy_type=kind)
+        assert row["result"] == result
 
 
 def test_T_002_injection(house, sinks):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The rest of the Internet on loopback, for mail that leaves: names served by knot (`test.` signed with DNSSEC,
 `open.test.` not), mail servers that misbehave as told, and a Postern of one's own that believes in them."""
+import http.server
 import math
 import os
 import shutil
@@ -272,6 +273,33 @@ class Sink:
         for rcpt in envelope[1:] if lmtp else envelope[:1]:
             p.say("452 4.2.2 full\r\n" if lmtp and "<full-" in rcpt else "250 2.0.0 taken\r\n")
         return True
+
+
+class Policies:
+    """MTA-STS policies over HTTPS: host -> text."""
+
+    def __init__(self, address, cert, texts):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                text = texts.get(self.headers.get("Host", "").partition(":")[0], "").encode()
+                self.send_response(200 if text and self.path == "/.well-known/mta-sts.txt" else 404)
+                self.send_header("Content-Type", "text/plain")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*cert)
+        self.server = http.server.ThreadingHTTPServer((address, 0), Handler)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
 
 
 class Peer:
