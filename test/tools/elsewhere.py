@@ -378,6 +378,7 @@ outbound {{
         self.cli("domain", "add", "example.test")
         self.add_account("alice@example.test", PASSWORD)
         self.add_account("bob@example.test", PASSWORD)
+        self.cli("account", "limit", "default", "--recipients", "0", "--messages", "0", check=False)
         return self
 
     def __exit__(self, *_):
