@@ -151,7 +151,7 @@ static struct seen
 wait_for(unsigned n)
 {
 	struct seen s = { 0 };
-	uint64_t until = clock_mono_ms() + 10000;
+	uint64_t until = clock_mono_ms() + 20000;
 
 	while (s.answers < n && clock_mono_ms() < until) {
 		loop_once(loop, 10);
@@ -186,13 +186,13 @@ setup(void **state)
 	pthread_t t;
 
 	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (bind(listener, (struct sockaddr *)&at, sizeof at) != 0 || listen(listener, 10) != 0 ||
+	if (bind(listener, (struct sockaddr *)&at, sizeof at) != 0 || listen(listener, 128) != 0 ||
 	    getsockname(listener, (struct sockaddr *)&at, &n) != 0 || pthread_create(&t, NULL, accept_all, NULL) != 0)
 		return -1;
 	arena = arena_new("zone", 65536);
 	conf = (struct send_conf){ .hostname = S("us.example"), .helo = S("us.example"), .port = ntohs(at.sin_port),
 		.v4 = true, .v6 = true, .chunking = true, .n_sources = 1,
-		.times = { .connect = 2000, .greeting = 2000, .command = 2000, .block = 2000, .end = 2000, .total = 8000,
+		.times = { .connect = 5000, .greeting = 5000, .command = 5000, .block = 5000, .end = 5000, .total = 20000,
 		    .idle = 5000 } };
 	if (!tls_init() || !zone_parse(text, arena, &zone) || !reach_net_parse(S("127.0.0.0/8"), &conf.reach.allowed[0]))
 		return -1;
@@ -289,7 +289,7 @@ static void
 queue_starts_again(void **state)
 {
 	int before = taken;
-	uint64_t until = clock_mono_ms() + 10000;
+	uint64_t until = clock_mono_ms() + 20000;
 
 	for (uint32_t i = 1; i <= 10; i++)
 		ask(i, "me@y.test", "x.test");
