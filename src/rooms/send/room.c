@@ -22,6 +22,8 @@ answer(struct job *j)
 	(void)pthread_mutex_lock(&h->lock);
 	if (h->queue != NULL && h->queue_generation == j->generation)
 		(void)queue_send_relay_answer(&j->call, &j->answer);
+	else
+		(void)ipc_refuse(&j->call); /* the old channel goes with its last open call */
 	(void)pthread_mutex_unlock(&h->lock);
 }
 
