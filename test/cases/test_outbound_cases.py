@@ -17,7 +17,7 @@ SERVERS = {
     "good": "127.0.1.1", "hide": "127.0.1.2", "refuse": "127.0.1.3", "inject": "127.0.1.4", "garbage": "127.0.1.5",
     "reject": "127.0.1.6", "eof-after-dot": "127.0.1.7", "half-after-dot": "127.0.1.8", "silence-after-dot": "127.0.1.9",
     "endless-line": "127.0.1.10", "many-lines": "127.0.1.11", "drip": "127.0.1.12", "554": "127.0.1.13",
-    "second": "127.0.1.14", "explicit": "127.0.1.15", "rsa16384": "127.0.1.16",
+    "second": "127.0.1.14", "lmtp": "127.0.1.17", "explicit": "127.0.1.15", "rsa16384": "127.0.1.16",
 }
 
 # domain, its MX, its policy. mx.sts is `second`, with a certificate that outbound.roots believes; mx.bare hides STARTTLS
@@ -62,8 +62,18 @@ def world(tmp_path_factory):
             sinks[name] = Sink(address, port, mode=name,
                                cert=certificate(d, f"mx.{name}.test", key=key) if key else cert)
         sinks["second"].cert = named
-        with House(names, port, f'allow = {{127.0.1.0/24}} roots = "{named[0]}"',
+        sinks["second"].extensions += ("AUTH PLAIN LOGIN",)
+        with open(d + "/credentials", "w") as f:
+            f.write("us\nsecret\n")
+        ways = (f'relay up {{ host = mx.sts.open.test port = {port} credentials = "{d}/credentials" per_hour = 2 '
+                'senders = {relayed@example.test} }\n'
+                f'relay wrong {{ host = mx.bare.open.test port = {port} credentials = "{d}/credentials" '
+                'senders = {wrong@example.test} }\n'
+                f'route lmtp.open.test {{ to = "lmtp:[127.0.1.17]:{port}" }}')
+        with House(names, port, f'allow = {{127.0.1.0/24}} roots = "{named[0]}"\n{ways}',
                    f'fetch {{ roots = "{web[0]}" allow = {{127.0.1.0/24}} port = {site.port} timeout = 5 }}') as house:
+            for other in ("relayed", "wrong"):
+                house.cli("alias", "add", f"{other}@example.test", "alice@example.test")
             yield house, sinks, d
         for s in sinks.values():
             s.close()
@@ -259,3 +269,32 @@ def test_D_003_no_answer(house):
 def test_a_bounce_comes_home(house):
     house.submit("no-body@good.open.test", text="Subject: to nobody\r\n\r\nx\r\n")
     wait_for(lambda: house.events("mailbox.delivered"), 30)
+
+
+def test_smarthost(house, sinks):
+    """logged in over verified TLS, and with a cap of its own: what is over it waits"""
+    for n in range(2):
+        got, _ = send(house, f"a{n}@good.open.test", sender="relayed@example.test")
+        assert got["event"] == "queue.delivered", got
+        envelope, _, how = sinks["second"].messages[-1]
+        assert how == "tls" and envelope[0].startswith("MAIL FROM:<relayed@example.test>")
+    assert "AUTH PLAIN AHVzAHNlY3JldA==" in sinks["second"].said
+    got, _ = send(house, "a3@good.open.test", sender="relayed@example.test")
+    assert got["event"] == "queue.deferred", got
+    house.wait_event("send.capped", relay="up")
+
+
+def test_smarthost_that_cannot_prove_itself(house, sinks):
+    """no STARTTLS where it has to be: the password stays here"""
+    before = len(sinks["hide"].said)
+    got, _ = send(house, "a@good.open.test", sender="wrong@example.test")
+    assert got["event"] == "queue.deferred", got
+    assert not any(x.startswith(("AUTH", "MAIL")) for x in sinks["hide"].said[before:])
+
+
+def test_lmtp_route(house, sinks):
+    """one reply for each recipient after the dot (RFC 2033)"""
+    house.submit("ok@lmtp.open.test", "full-up@lmtp.open.test", "no-body@lmtp.open.test")
+    talk = house.wait_event("send.talk", destination="lmtp.open.test")
+    assert (talk["delivered"], talk["deferred"], talk["failed"]) == ("1", "1", "1"), talk
+    assert sinks["lmtp"].said[0].startswith("LHLO ")
