@@ -128,18 +128,25 @@ zone:
     def __enter__(self):
         self.process = subprocess.Popen(["knotd", "-c", self.dir + "/knot.conf"], stdout=open(self.dir + "/log", "w"),
                                         stderr=subprocess.STDOUT)
+        try:
+            self.ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def ready(self):
         end = time.monotonic() + 20
         while True:
             try:
                 self.anchor = run("keymgr", "-c", self.dir + "/knot.conf", "test.", "ds").splitlines()[0]
                 said = run("knotc", "-s", self.dir + "/knot.sock", "zone-read", "test.", "@", "RRSIG")
                 if "RRSIG" in said:
-                    break
+                    return
             except (subprocess.CalledProcessError, IndexError):
                 pass
             assert time.monotonic() < end and self.process.poll() is None, open(self.dir + "/log").read()[-2000:]
             time.sleep(0.1)
-        return self
 
     def __exit__(self, *_):
         self.process.terminate()
@@ -374,12 +381,19 @@ outbound {{
 """ + "".join(f"listen {n} {{ addresses = {{127.0.0.1}} port = {p} }}\n" for n, p in self.ports.items()))
 
     def __enter__(self):
+        try:
+            self.fill()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def fill(self):
         self.cli("start", timeout=60)
         self.cli("domain", "add", "example.test")
         self.add_account("alice@example.test", PASSWORD)
         self.add_account("bob@example.test", PASSWORD)
         self.cli("account", "limit", "default", "--recipients", "0", "--messages", "0", check=False)
-        return self
 
     def __exit__(self, *_):
         self.cli("stop", check=False, timeout=60)
