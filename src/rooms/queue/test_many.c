@@ -1,11 +1,24 @@
 /* SPDX-License-Identifier: MIT
  * Many messages: 100,000 in the spool and a start of the room, and 10,000 to 100 domains of which ten
- * are dead (issue 4, must show 6). Times are measured and held far above what they are. */
+ * are dead. CPU times are measured and held far above what they are. */
 #include "rooms/queue/test_queue.h"
+
+#include <time.h>
 
 #include "lib/base/own.h"
 
 #define MANY 100000u
+/* An address sanitizer keeps what was freed, which says nothing of the room. */
+#if defined(__SANITIZE_ADDRESS__)
+#define MOST_KIB 1000000
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MOST_KIB 1000000
+#endif
+#endif
+#ifndef MOST_KIB
+#define MOST_KIB 60000
+#endif
 
 static size_t delivered, relays, most_tasks;
 
@@ -103,6 +116,16 @@ resident_kib(void)
 	return (long)(pages * 4);
 }
 
+/* Milliseconds of CPU time of this process: what a busy machine does not stretch. */
+static uint64_t
+cpu_ms(void)
+{
+	struct timespec t;
+
+	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 static void
 restart_with_many(void **state)
 {
@@ -112,23 +135,23 @@ restart_with_many(void **state)
 	fill(MANY, all_to_one);
 	stop();
 	before = resident_kib();
-	began = clock_mono_ms();
+	began = cpu_ms();
 	start();
 	offer(1, 0, 2, true); /* it takes mail at once */
 	assert_int_equal(hear(1).ok, 1);
-	took = clock_mono_ms() - began;
-	print_message("start with %u messages until the first accept: %llu ms\n", MANY, (unsigned long long)took);
+	took = cpu_ms() - began;
+	print_message("start with %u messages until the first accept: %llu ms of CPU time\n", MANY, (unsigned long long)took);
 	assert_true(took < 1000);
 	assert_int_equal(spool_open_deliveries(q->spool), MANY + 1);
 	connect_send();
 	most_tasks = 0;
 	for (int i = 0; i < 20000 && (q->scanning || q->n_tasks > 1); i++)
 		turn(1);
-	took = clock_mono_ms() - began;
-	print_message("all of them looked at, tried and put off after %llu ms with %zu relays, %zu tasks at most, %ld KiB more\n",
+	took = cpu_ms() - began;
+	print_message("all of them looked at, tried and put off after %llu ms of CPU time with %zu relays, %zu tasks at most, %ld KiB more\n",
 	    (unsigned long long)took, relays, most_tasks, resident_kib() - before);
 	assert_int_equal(q->n_tasks, 1); /* the local one, for whose mailbox nobody answers here */
-	assert_true(relays < 10 && most_tasks <= QUEUE_TASKS && resident_kib() - before < 60000);
+	assert_true(relays < 10 && most_tasks <= QUEUE_TASKS && resident_kib() - before < MOST_KIB);
 }
 
 static void
@@ -141,13 +164,13 @@ ten_thousand_to_hundred(void **state)
 	start();
 	connect_send();
 	delivered = relays = most_tasks = 0;
-	began = clock_mono_ms();
+	began = cpu_ms();
 	for (int i = 0; i < 20000 && q->n_tasks + q->scanning > 0; i++) {
 		turn(1);
 		if (delivered == 9000 && live == 0)
-			live = clock_mono_ms() - began;
+			live = cpu_ms() - began;
 	}
-	print_message("9,000 to 90 live domains out after %llu ms beside ten dead ones; %zu relays\n",
+	print_message("9,000 to 90 live domains out after %llu ms of CPU time beside ten dead ones; %zu relays\n",
 	    (unsigned long long)live, relays);
 	for (int i = 0; i < 100 && spool_open_deliveries(q->spool) != 1000; i++)
 		turn(5);

@@ -572,6 +572,7 @@ naps(void **state)
 	assert_int_equal(smtp_session_run(&s, SMTP_DEADLINE), SMTP_PARK);
 	assert_true(slice_eq(buf_slice(&m.out), S("250 2.0.0 ok\r\n")));
 	smtp_session_end(&s);
+	buf_free(&m.out);
 	/* S-020: speaks while it is to wait */
 	m = (struct stream_memory){ .in = S(""), .hang = true, .chunk = 1 };
 	buf_init(&m.out, 10000);
