@@ -121,6 +121,16 @@ admit(const struct listener *l, const struct ip *ip)
 	return NULL;
 }
 
+/* A front end's connection counts in the total from its first moment: whose it is comes later. */
+static bool
+admit_unknown(const struct listener *l, const struct ip *ip)
+{
+	if (caps_enter_unknown(l->house->caps))
+		return true;
+	house_refused(l->house, EVENT_CONN_REFUSED, l, NULL, ip, S("too many connections"));
+	return false;
+}
+
 /* The client is known and counted: its conversation begins. fd is taken over. The session may be gone
  * afterwards. */
 static void
@@ -152,6 +162,8 @@ introduced(struct house *h, struct session *s, const struct proxy_header *header
 		s->local_ip = ip_unmap(header->to);
 		s->local_port = header->to_port;
 	}
+	s->unknown = false;
+	caps_leave_unknown(h->caps);
 	s->address = admit(s->listener, &s->peer_ip);
 	if (s->address == NULL)
 		session_free(h, s);
@@ -203,12 +215,12 @@ begin(struct listener *l, int client, const struct sockaddr_storage *from)
 
 	house_address(from, &ip, &port);
 	front_end = ip_nets_have(&l->proxies, &ip);
-	if (!front_end)
-		address = admit(l, &ip);
-	if (address == NULL && !front_end)
+	if (front_end ? !admit_unknown(l, &ip) : (address = admit(l, &ip)) == NULL)
 		return;
 	s = session_new(h, l);
 	s->address = address;
+	s->unknown = front_end;
+	house_crowding(h);
 	s->peer_ip = s->socket_ip = ip;
 	s->peer_port = s->socket_port = port;
 	if (getsockname(fd, (struct sockaddr *)&to, &n) == 0)

@@ -132,6 +132,30 @@ caps_leave(struct caps *c, struct caps_address **a, uint64_t now_ms)
 }
 
 bool
+caps_enter_unknown(struct caps *c)
+{
+	if (c->total >= c->limits.total)
+		return false;
+	c->total++;
+	return true;
+}
+
+void
+caps_leave_unknown(struct caps *c)
+{
+	PN_ASSERT(c->total > 0);
+	c->total--;
+}
+
+bool
+caps_crowded(const struct caps *c, bool was)
+{
+	size_t most = c->limits.total;
+
+	return was ? c->total >= most - most / 4 : c->total >= most - most / 10;
+}
+
+bool
 caps_handshake(struct caps *c, struct caps_address *a, uint64_t now_ms)
 {
 	uint64_t each, from;

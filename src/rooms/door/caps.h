@@ -27,6 +27,11 @@ void caps_free(struct caps **c);
 enum caps_verdict caps_enter(struct caps *c, const struct ip *ip, uint64_t now_ms,
     struct caps_address **out);
 void caps_leave(struct caps *c, struct caps_address **a, uint64_t now_ms);
+/* The same for a connection that counts in the total only: whose it is will be said by a front end. */
+bool caps_enter_unknown(struct caps *c);
+void caps_leave_unknown(struct caps *c);
+/* Is the total near its end? From nine tenths on, until it is below three quarters (was). */
+bool caps_crowded(const struct caps *c, bool was);
 /* May this address begin a handshake now? Yes costs one of its budget. */
 bool caps_handshake(struct caps *c, struct caps_address *a, uint64_t now_ms);
 /* Connections that are counted, and addresses that take memory. */

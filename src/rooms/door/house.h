@@ -108,6 +108,7 @@ struct session {
 	const struct listener *listener;
 	struct room *room; /* who has it; NULL between two */
 	struct caps_address *address;
+	bool unknown; /* counted in the total only: its front end has not said yet who it is */
 	struct conn *conn; /* NULL: no TLS here */
 	struct loop_watch *watch[2];
 	uint8_t wants[2];
@@ -142,6 +143,7 @@ struct house {
 	struct list deadlines[DEADLINES], ready;
 	bool posted; /* ready is going to be run */
 	bool stopping;
+	bool crowded; /* what the smtp rooms were told */
 	size_t crowd; /* most connections since memory was given back */
 	uint64_t told_since_ms, untold; /* refusals: see house_refused() */
 	uint32_t told;
@@ -195,6 +197,8 @@ void session_end(struct house *h, struct session *s);
 struct room *house_room(struct house *h, enum peer_kind kind, const char *peer, const char *instance);
 /* Hands fd (borrowed) to the session's room. False: the room is not there or does not take it. */
 bool room_converse(struct session *s, int fd);
+/* Tells smtp rooms when the total of connections comes near its end, and when that is over. */
+void house_crowding(struct house *h);
 /* Tells the room that has it that the session is over. */
 void room_gone(struct session *s);
 /* Lobby has given it up and warden has said whose it is: hands it to the mailbox room, once what is

@@ -99,6 +99,25 @@ room_gone(struct session *s)
 		    &(struct door_mailbox_gone){ .session = s->id });
 }
 
+static void
+tell_crowded(const struct house *h, const struct room *r)
+{
+	if (r->kind == PEER_SMTP && r->ch != NULL)
+		(void)door_smtp_crowded_send(r->ch, &(struct door_smtp_crowded){ .yes = h->crowded });
+}
+
+void
+house_crowding(struct house *h)
+{
+	bool crowded = caps_crowded(h->caps, h->crowded);
+
+	if (crowded == h->crowded)
+		return;
+	h->crowded = crowded;
+	for (size_t i = 0; i < h->n_rooms; i++)
+		tell_crowded(h, &h->rooms[i]);
+}
+
 /* ---- mailbox rooms ------------------------------------------------------------------------- */
 
 static struct room *
@@ -509,6 +528,8 @@ house_introduce(void *house, const char *peer, const char *instance, int fd)
 		if (r->ch != NULL)
 			room_lost(r);
 		room_connect(r, peer, instance, fd);
+		if (h->crowded)
+			tell_crowded(h, r);
 		listeners_watch(h);
 		return;
 	}

@@ -32,7 +32,8 @@ struct stage {
 
 /* What the rooms heard last. */
 static struct heard {
-	unsigned converse, gone, joins, unavailable;
+	unsigned converse, gone, joins, unavailable, crowded;
+	bool crowd;
 	uint64_t session, gone_session;
 	unsigned tls;
 	uint16_t peer_port;
@@ -122,7 +123,15 @@ on_mailbox_gone(void *ctx, struct door_mailbox_gone *m)
 	heard.gone_session = m->session;
 }
 
-static const struct door_smtp_server smtp_side = { .converse = on_smtp_converse, .gone = on_smtp_gone };
+static inline void
+on_smtp_crowded(void *ctx, struct door_smtp_crowded *m)
+{
+	heard.crowded++;
+	heard.crowd = m->yes;
+}
+
+static const struct door_smtp_server smtp_side = { .converse = on_smtp_converse, .gone = on_smtp_gone,
+	.crowded = on_smtp_crowded };
 static const struct door_lobby_server lobby_side = { .converse = on_lobby_converse,
 	.gone = on_lobby_gone,
 	.unavailable = on_lobby_unavailable };

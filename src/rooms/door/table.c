@@ -107,6 +107,9 @@ session_free(struct house *h, struct session *s)
 	handoff_free(s);
 	if (s->address != NULL)
 		caps_leave(h->caps, &s->address, clock_mono_ms());
+	if (s->unknown)
+		caps_leave_unknown(h->caps);
+	house_crowding(h);
 	free(s);
 	if (h->stopping && caps_total(h->caps) == 0)
 		loop_stop(h->loop);

@@ -358,6 +358,72 @@ limits(void **state)
 	end(&st);
 }
 
+/* smtp hears once that the total comes near its end, and once that this is over. */
+static void
+crowd(void **state)
+{
+	struct stage st;
+	uint64_t ids[20];
+	int c[20];
+
+	begin(&st, (struct caps_limits){ .total = 20 });
+	for (unsigned i = 0; i < 20; i++) {
+		c[i] = client(st.ports[0]);
+		UNTIL(&st, heard.converse == i + 1);
+		ids[i] = heard.session;
+		UNTIL(&st, heard.crowded == (i >= 17 ? 1 : 0));
+	}
+	assert_true(heard.crowd);
+	ipc_channel_free(&st.smtp); /* and so does a room that comes later: all bare conversations went with the old */
+	for (unsigned i = 0; i < 20; i++)
+		(void)close(c[i]);
+	UNTIL(&st, caps_total(st.h->caps) == 0);
+	st.smtp = introduce(&st, "smtp", "mx");
+	for (unsigned i = 0; i < 18; i++) {
+		c[i] = client(st.ports[0]);
+		UNTIL(&st, heard.converse == 21 + i);
+		ids[i] = heard.session;
+	}
+	UNTIL(&st, heard.crowded == 2);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_true(heard.crowd && heard.crowded == 2);
+		smtp_closed(&st, ids[i]);
+		UNTIL(&st, caps_total(st.h->caps) == 17 - i);
+	}
+	UNTIL(&st, heard.crowded == 3);
+	assert_false(heard.crowd);
+	for (unsigned i = 0; i < 18; i++)
+		(void)close(c[i]);
+	end(&st);
+}
+
+/* A front end that does not say who its client is holds a place in the total all the same. */
+static void
+front_ends_count(void **state)
+{
+	struct stage st;
+	struct ip_nets nets;
+	int c[3];
+
+	begin(&st, (struct caps_limits){ .total = 2, .per_address = 5 });
+	assert_true(ip_nets_parse(S("127.0.0.0/8"), &nets));
+	house_proxies(st.h, "smtp", &nets);
+	c[0] = client(st.ports[0]);
+	UNTIL(&st, caps_total(st.h->caps) == 1);
+	c[1] = client(st.ports[0]);
+	UNTIL(&st, caps_total(st.h->caps) == 2);
+	c[2] = client(st.ports[0]);
+	assert_true(sees_end(&st, c[2]));
+	put(c[0], "PROXY TCP4 192.0.2.1 192.0.2.2 1000 25\r\n");
+	UNTIL(&st, heard.converse == 1);
+	assert_int_equal(caps_total(st.h->caps), 2); /* once, not twice */
+	(void)close(c[1]);
+	UNTIL(&st, caps_total(st.h->caps) == 1);
+	(void)close(c[0]);
+	(void)close(c[2]);
+	end(&st);
+}
+
 /* S-023: a client that says nothing, or text, where a handshake belongs is cut within 10 s. */
 static void
 no_hello(void **state)
@@ -570,7 +636,7 @@ main(void)
 		cmocka_unit_test(logins),
 		cmocka_unit_test(no_mailbox),
 		cmocka_unit_test(room_restarts),
-		cmocka_unit_test(limits),
+		cmocka_unit_test(limits), cmocka_unit_test(crowd), cmocka_unit_test(front_ends_count),
 		cmocka_unit_test(no_hello),
 		cmocka_unit_test(no_keys),
 		cmocka_unit_test(hostile_room),

@@ -122,8 +122,8 @@ smtp_data_deadline(const struct smtp_session *s)
 	const struct content *c = s->txn.content;
 
 	if (c == NULL)
-		return s->chunk.begun_ms + SMTP_DATA_GRACE_MS + s->chunk.got * 1000 / SMTP_DATA_FLOOR;
-	return c->begun_ms + (c->frame.chunked ? SMTP_IDLE_MS : SMTP_DATA_GRACE_MS) +
+		return s->chunk.begun_ms + smtp_bounds(s)->data_grace_ms + s->chunk.got * 1000 / SMTP_DATA_FLOOR;
+	return c->begun_ms + (c->frame.chunked ? smtp_bounds(s)->idle_ms : smtp_bounds(s)->data_grace_ms) +
 	    c->got * 1000 / SMTP_DATA_FLOOR;
 }
 

@@ -109,7 +109,7 @@ smtp_mail(struct smtp_session *s, const struct smtp_command *cmd)
 		smtp_error(s, 503, "5.5.1", "one MAIL at a time");
 		return;
 	}
-	if (s->transactions == LIMIT_SMTP_TRANSACTIONS) {
+	if (s->transactions >= smtp_bounds(s)->transactions) {
 		smtp_cut(s, 421, "4.7.0", "enough for one connection");
 		return;
 	}
@@ -306,7 +306,7 @@ smtp_rcpt(struct smtp_session *s, const struct smtp_command *cmd)
 		smtp_error(s, 503, "5.5.1", "BDAT was said before");
 		return;
 	}
-	if (s->txn.commands++ >= LIMIT_SMTP_RCPTS) { /* duplicates and refusals count too */
+	if (s->txn.commands++ >= smtp_bounds(s)->rcpts) { /* duplicates and refusals count too */
 		smtp_refuse(s, "rcpt", S(""), 452, "4.5.3", "too many recipients");
 		return;
 	}

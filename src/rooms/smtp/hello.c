@@ -5,8 +5,6 @@
 #include "lib/make/reply.h"
 #include "rooms/smtp/session.h"
 
-_Static_assert(LIMIT_SMTP_TRANSACTIONS == 1000 && LIMIT_SMTP_RCPTS == 1000, "as LIMITS says");
-
 /* True with the client's name taken; what it says is never written back (S-093). */
 static bool
 introduce(struct smtp_session *s, const struct smtp_command *cmd, bool esmtp)
@@ -85,6 +83,18 @@ future_release(struct buf *b)
 	buf_free(&line);
 }
 
+/* RFC 9422 */
+static void
+limits(struct buf *b, const struct smtp_bounds *bounds)
+{
+	struct buf line;
+
+	buf_init(&line, 100);
+	(void)buf_fmt(&line, "LIMITS MAILMAX=%u RCPTMAX=%zu", bounds->transactions, bounds->rcpts);
+	(void)make_reply_line(b, 250, NULL, false, buf_slice(&line));
+	buf_free(&line);
+}
+
 void
 smtp_ehlo(struct smtp_session *s, const struct smtp_command *cmd)
 {
@@ -122,7 +132,7 @@ smtp_ehlo(struct smtp_session *s, const struct smtp_command *cmd)
 		keyword(&b, "MT-PRIORITY", 0);
 	if (ip_nets_have(&on->xclient_from, &s->peer.door_ip))
 		keyword(&b, "XCLIENT NAME ADDR PORT PROTO HELO", 0);
-	keyword(&b, "LIMITS MAILMAX=1000 RCPTMAX=1000", 0); /* RFC 9422 */
+	limits(&b, smtp_bounds(s));
 	(void)make_reply_line(&b, 250, NULL, true, S("8BITMIME"));
 	PN_ASSERT(!b.bad);
 	if (stream_write(&s->stream, buf_slice(&b), smtp_after(SMTP_WRITE_MS)) != STREAM_OK)

@@ -46,11 +46,59 @@ ask_owns(void *ctx, const struct smtp_auth_owns *in, uint64_t deadline_ms, struc
 	return smtp_auth_owns(((struct smtp_room *)ctx)->auth, in, deadline_ms, a, out);
 }
 
+/* Stress may have begun or ended. All that are parked are woken when it begins: they have less time now.
+ */
+static void
+feel(struct smtp_room *r)
+{
+	bool door = false, before, now;
+	const char *why;
+
+	(void)pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < SMTP_DOORS; i++)
+		door = door || r->links[i].crowded;
+	why = door ? "connections" : "queue";
+	now = door || r->queue_full;
+	before = atomic_exchange(&r->stressed, now);
+	for (struct smtp_conv *c = now && !before ? r->first : NULL; c != NULL; c = c->next) {
+		c->hurry = true;
+		pool_wake(r->pool, &c->pc);
+	}
+	(void)pthread_mutex_unlock(&r->lock);
+	if (now != before)
+		EVENT(EVENT_SMTP_STRESS, 0, S(""), S(""), EF("now", now ? S("yes") : S("no")),
+		    EF("why", now ? slice_z(why) : S("")));
+}
+
+static bool
+is_stressed(void *ctx)
+{
+	return atomic_load_explicit(&((struct smtp_room *)ctx)->stressed, memory_order_relaxed);
+}
+
+static void
+queue_says(struct smtp_room *r, bool stress)
+{
+	bool news;
+
+	(void)pthread_mutex_lock(&r->lock);
+	news = r->queue_full != stress;
+	r->queue_full = stress;
+	(void)pthread_mutex_unlock(&r->lock);
+	if (news)
+		feel(r);
+}
+
 static enum ipc_status
 ask_accept(void *ctx, const struct smtp_queue_accept *in, uint64_t deadline_ms, struct arena *a,
     struct smtp_queue_accept_answer *out)
 {
-	return smtp_queue_accept(((struct smtp_room *)ctx)->queue, in, deadline_ms, a, out);
+	struct smtp_room *r = ctx;
+	enum ipc_status st = smtp_queue_accept(r->queue, in, deadline_ms, a, out);
+
+	if (st == IPC_OK && !r->conf.submission)
+		queue_says(r, out->stress);
+	return st;
 }
 
 static enum ipc_status
@@ -102,13 +150,15 @@ give_to_door(void *ctx, struct smtp_session *s, int fd)
 static enum smtp_why
 why_now(struct smtp_conv *c, enum pool_why why, bool *gone)
 {
-	bool stopping;
+	bool stopping, hurry;
 
 	(void)pthread_mutex_lock(&c->room->lock);
 	*gone = c->gone;
 	stopping = c->stopping;
+	hurry = c->hurry && why == POOL_WOKEN;
+	c->hurry = false;
 	(void)pthread_mutex_unlock(&c->room->lock);
-	return stopping ? SMTP_STOPPING : why == POOL_DEADLINE ? SMTP_DEADLINE : SMTP_INPUT;
+	return stopping ? SMTP_STOPPING : why == POOL_DEADLINE ? SMTP_DEADLINE : hurry ? SMTP_HURRY : SMTP_INPUT;
 }
 
 /* Closing a TCP socket with unread input resets the connection, and the client might never see our
@@ -271,7 +321,21 @@ on_gone(void *ctx, struct door_smtp_gone *m)
 	dismiss(link->room, link, m->session, false, false);
 }
 
-static const struct door_smtp_server handlers = { .converse = on_converse, .gone = on_gone };
+static void
+on_crowded(void *ctx, struct door_smtp_crowded *m)
+{
+	struct smtp_link *link = ctx;
+
+	if (link->room->conf.submission)
+		return;
+	(void)pthread_mutex_lock(&link->room->lock);
+	link->crowded = m->yes;
+	(void)pthread_mutex_unlock(&link->room->lock);
+	feel(link->room);
+}
+
+static const struct door_smtp_server handlers = { .converse = on_converse, .gone = on_gone,
+	.crowded = on_crowded };
 
 static void
 link_drop(struct smtp_link *link)
@@ -281,8 +345,10 @@ link_drop(struct smtp_link *link)
 	loop_unwatch(r->loop, &link->watch);
 	(void)pthread_mutex_lock(&r->lock);
 	ipc_channel_free(&link->ch);
+	link->crowded = false; /* it counts from nought when it comes back */
 	(void)pthread_mutex_unlock(&r->lock);
 	dismiss(r, link, 0, true, false);
+	feel(r);
 }
 
 static void
@@ -364,7 +430,7 @@ smtp_room_init(struct smtp_room *r, struct proc *p, struct loop *l, const struct
 	r->queue = ipc_client_new("queue");
 	r->scan = ipc_client_new("scan");
 	r->back = (struct smtp_backend){ .rcpt = ask_rcpt, .login = ask_login, .scram_first = ask_scram_first,
-		.scram_final = ask_scram_final, .owns = ask_owns, .accept = ask_accept, .judge = ask_judge,
+		.scram_final = ask_scram_final, .owns = ask_owns, .accept = ask_accept, .judge = ask_judge, .stressed = is_stressed,
 		.starttls = give_to_door, .event = tell_event, .ctx = r };
 	r->pool = pool_new(l, &conv_ops, SMTP_THREADS, SMTP_STACK);
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "lib/proc/pool.h"
 #include "lib/proc/proc.h"
@@ -23,6 +24,7 @@ struct smtp_link {
 	struct ipc_channel *ch; /* NULL: lost */
 	struct loop_watch *watch;
 	uint64_t generation; /* rises with each new channel */
+	bool crowded;	     /* this door said so; under the lock */
 };
 
 struct smtp_conv {
@@ -33,7 +35,7 @@ struct smtp_conv {
 	uint64_t generation;	      /* of the link that brought it */
 	struct arena *arena;	      /* holds this struct */
 	struct smtp_conv *next, *prev; /* all of the room, under the lock */
-	bool gone, stopping;	      /* under the lock: for the next turn */
+	bool gone, stopping, hurry;   /* under the lock: for the next turn */
 	int handed;		      /* our copy of a socket that went to door, or -1 */
 };
 
@@ -48,6 +50,8 @@ struct smtp_room {
 	pthread_mutex_t lock;
 	struct smtp_conv *first; /* changed by the loop's thread alone */
 	bool stopping;		 /* of the loop's thread */
+	bool queue_full;	 /* queue said so; under the lock */
+	atomic_bool stressed;	 /* what follows from it and from the doors */
 };
 
 /* Everything but the peers; proc may be NULL. conf is copied, its hostname is kept. The room is never

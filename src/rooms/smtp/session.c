@@ -138,7 +138,7 @@ tarpit(struct smtp_session *s)
 void
 smtp_error(struct smtp_session *s, unsigned code, const char *enhanced, const char *text)
 {
-	if (++s->errors < LIMIT_SMTP_ERRORS) {
+	if (++s->errors < smtp_bounds(s)->errors) {
 		smtp_reply(s, code, enhanced, text);
 		tarpit(s);
 		return;
@@ -223,7 +223,7 @@ permitted(struct smtp_session *s, const struct smtp_command *cmd, unsigned flags
 		smtp_cut(s, 554, "5.5.0", "wait for replies");
 		return false;
 	}
-	if ((flags & JUNK) != 0 && ++s->junk > LIMIT_SMTP_JUNK) {
+	if ((flags & JUNK) != 0 && ++s->junk > smtp_bounds(s)->junk) {
 		SMTP_EVENT(s, EVENT_PROTOCOL_ABUSE, EF("what", S("too many idle commands")));
 		smtp_cut(s, 421, "4.7.0", "send mail or go");
 		return false;
@@ -258,7 +258,7 @@ static void
 wait_from_now(struct smtp_session *s)
 {
 	s->deadline_ms =
-	    clock_mono_ms() + (s->answer == SMTP_ANSWER_NONE ? SMTP_IDLE_MS : SMTP_LOGIN_MS);
+	    clock_mono_ms() + (s->answer == SMTP_ANSWER_NONE ? smtp_bounds(s)->idle_ms : SMTP_LOGIN_MS);
 }
 
 /* One command, one answer or one piece of content. False when the client pauses. */
@@ -366,7 +366,7 @@ napping(struct smtp_session *s, enum smtp_why *why)
 	if (*why != SMTP_STOPPING && clock_mono_ms() < s->nap_until_ms)
 		return true;
 	s->nap_until_ms = 0;
-	if (*why == SMTP_DEADLINE)
+	if (*why == SMTP_DEADLINE || *why == SMTP_HURRY)
 		*why = SMTP_INPUT; /* the nap is over, not the client's time */
 	if (s->greeted)
 		wait_from_now(s);
@@ -376,9 +376,13 @@ napping(struct smtp_session *s, enum smtp_why *why)
 static enum smtp_next
 park(struct smtp_session *s)
 {
+	uint64_t latest = clock_mono_ms() + smtp_bounds(s)->idle_ms;
+
 	(void)stream_idle(&s->stream);
 	if (smtp_in_content(s))
 		s->deadline_ms = smtp_data_deadline(s);
+	else if (s->deadline_ms > latest)
+		s->deadline_ms = latest;
 	if (s->nap_until_ms != 0)
 		s->deadline_ms = s->nap_until_ms;
 	return SMTP_PARK;
@@ -388,6 +392,8 @@ enum smtp_next
 smtp_session_run(struct smtp_session *s, enum smtp_why why)
 {
 	if (napping(s, &why) || (!s->greeted && why != SMTP_STOPPING && makes_wait(s)))
+		return park(s);
+	if (why == SMTP_HURRY && s->greeted)
 		return park(s);
 	if (!s->greeted)
 		greet(s);

@@ -75,6 +75,7 @@ struct smtp_backend {
 	    struct arena *a, struct smtp_queue_accept_answer *out);
 	enum ipc_status (*judge)(void *ctx, const struct smtp_scan_judge *in, uint64_t deadline_ms,
 	    struct arena *a, struct smtp_scan_judge_answer *out);
+	bool (*stressed)(void *ctx); /* there is more to do than can be done soon */
 	void (*starttls)(void *ctx, struct smtp_session *s, int fd);
 	void (*event)(void *ctx, enum event_kind kind, uint64_t session, struct slice queue_id,
 	    struct slice account, const struct event_field *fields, size_t n);
@@ -152,7 +153,7 @@ struct smtp_session {
 };
 
 enum smtp_next { SMTP_PARK, SMTP_END };
-enum smtp_why { SMTP_INPUT, SMTP_DEADLINE, SMTP_STOPPING };
+enum smtp_why { SMTP_INPUT, SMTP_DEADLINE, SMTP_HURRY, SMTP_STOPPING }; /* SMTP_HURRY: stress has begun */
 
 /* The stream must have been initialised in s->stream (and s->owner set), everything else is set here. */
 void smtp_session_init(struct smtp_session *s, const struct smtp_config *conf,
@@ -167,6 +168,7 @@ void smtp_session_end(struct smtp_session *s);
 
 #define SMTP_LINGER_MS 40u	   /* a thread waits this long for the next command, then parks */
 #define SMTP_IDLE_MS 300000u	   /* RFC 5321 section 4.5.3.2.7 */
+#define SMTP_STRESS_IDLE_MS 10000u /* the same for strangers, in times of stress */
 #define SMTP_WRITE_MS 20000u	   /* a client that does not read its replies holds a thread */
 #define SMTP_ASK_MS 5000u	   /* answers of auth */
 #define SMTP_ACCEPT_MS 60000u	   /* the answer of queue */
@@ -185,7 +187,7 @@ int64_t smtp_after(uint64_t ms); /* now + ms, as a deadline of lib/stream */
 
 /* One reply line. Replies of the classes 4 and 5 do not count anything by themselves. */
 void smtp_reply(struct smtp_session *s, unsigned code, const char *enhanced, const char *text);
-/* The same, and one more error of this connection: at LIMIT_SMTP_ERRORS it is cut. */
+/* The same, and one more error of this connection: at smtp_bounds()->errors it is cut. */
 void smtp_error(struct smtp_session *s, unsigned code, const char *enhanced, const char *text);
 /* A last reply; nothing that the client sends after it is read. */
 void smtp_cut(struct smtp_session *s, unsigned code, const char *enhanced, const char *text);
@@ -203,6 +205,13 @@ void smtp_event(struct smtp_session *s, enum event_kind kind, const struct event
 void smtp_refuse(struct smtp_session *s, const char *where, struct slice address, unsigned code,
     const char *enhanced, const char *text);
 
+/* How long and how much a session may: strangers in times of stress (stress.c) less than others. */
+struct smtp_bounds {
+	uint64_t idle_ms, data_grace_ms;
+	unsigned errors, junk, transactions;
+	size_t rcpts; /* RFC 5321 section 4.5.3.1.8 asks for 100 */
+};
+const struct smtp_bounds *smtp_bounds(const struct smtp_session *s);
 /* What this session's listener has switched on. */
 const struct smtp_switches *smtp_on(const struct smtp_session *s);
 /* The extensions with parameters that this session offers now: a set of enum smtp_offer. */

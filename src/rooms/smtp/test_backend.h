@@ -19,6 +19,7 @@ struct world {
 	bool bindable;	  /* door has exported a binding of 32 times 'B' */
 	bool marked;	  /* the script has segments */
 	bool hang;	  /* silent at the end, not gone */
+	bool stress;
 	struct buf out;	  /* what the client got */
 	/* what the queue got */
 	enum smtp_queue_accept_status accept_status;
@@ -259,6 +260,12 @@ world_judge(void *ctx, const struct smtp_scan_judge *in, uint64_t deadline_ms, s
 	return w->scan_ipc;
 }
 
+static bool
+world_stressed(void *ctx)
+{
+	return ((struct world *)ctx)->stress;
+}
+
 static void
 world_starttls(void *ctx, struct smtp_session *s, int fd)
 {
@@ -292,7 +299,7 @@ world_init(struct world *w, bool submission)
 				 .at = { { .enhanced_codes = true, .chunking = true, .smtputf8 = true } } },
 		.back = { .rcpt = world_rcpt, .login = world_login,
 		    .scram_first = world_scram_first, .scram_final = world_scram_final, .owns = world_owns,
-		    .accept = world_accept, .judge = world_judge, .starttls = world_starttls,
+		    .accept = world_accept, .judge = world_judge, .stressed = world_stressed, .starttls = world_starttls,
 		    .event = world_event, .ctx = w } };
 	buf_init(&w->out, 10000000);
 	buf_init(&w->message, LIMIT_MESSAGE * 2);

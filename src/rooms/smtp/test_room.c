@@ -19,6 +19,7 @@ static struct {
 	struct ipc_channel *door, *auth, *queue;
 	pthread_t serving, authing, queueing;
 	atomic_uint accepted;
+	atomic_bool stress;  /* what queue says */
 	/* what door heard */
 	unsigned starttls, closed;
 	uint64_t session;
@@ -30,6 +31,15 @@ static void
 pair(int ends[2], int type)
 {
 	assert_int_equal(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends), 0);
+}
+
+/* What this test waits for comes soon or not at all. */
+static void
+soon(int fd)
+{
+	const struct timeval most = { .tv_sec = 5 };
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &most, sizeof most), 0);
 }
 
 static void *
@@ -64,7 +74,8 @@ play_auth(void *ch)
 static void
 on_accept(void *ctx, struct ipc_call *call, struct smtp_queue_accept *m)
 {
-	struct smtp_queue_accept_answer out = { .status = SMTP_QUEUE_ACCEPT_STATUS_OK };
+	struct smtp_queue_accept_answer out = { .status = SMTP_QUEUE_ACCEPT_STATUS_OK,
+		.stress = atomic_load(&house.stress) };
 	uint64_t size;
 
 	(void)ctx;
@@ -122,6 +133,7 @@ build(void **state)
 	smtp_introduce(&house.room, "door", "0", d[0]);
 	smtp_introduce(&house.room, "auth", "", a[0]);
 	smtp_introduce(&house.room, "queue", "", q[0]);
+	soon(d[1]);
 	house.door = ipc_channel_new(d[1], "smtp", "mx");
 	house.auth = ipc_channel_new(a[1], "smtp", "mx");
 	house.queue = ipc_channel_new(q[1], "smtp", "mx");
@@ -139,6 +151,7 @@ converse(uint64_t session, enum door_smtp_tls tls, const char *listener)
 	int ends[2];
 
 	pair(ends, SOCK_STREAM);
+	soon(ends[1]);
 	m.fd = ends[0];
 	assert_int_equal(door_smtp_converse_send(house.door, &m), IPC_OK);
 	(void)close(ends[0]);
@@ -156,7 +169,7 @@ expect(int fd, const char *text)
 		ssize_t r = recv(fd, &got[n], sizeof got - n, 0);
 
 		if (r <= 0)
-			fail_msg("end instead of %s: %.*s", text, (int)n, got);
+			fail_msg("%s instead of %s: %.*s", r == 0 ? "the end" : "nothing more", text, (int)n, got);
 		n += (size_t)r;
 	}
 }
@@ -276,6 +289,66 @@ many_and_gone(void **state)
 	}
 }
 
+/* Junk until it is cut: how many errors were borne. */
+static unsigned
+patience(uint64_t session)
+{
+	int fd = converse(session, DOOR_SMTP_TLS_NONE, "smtp");
+	unsigned n = 0;
+	char got[256];
+
+	expect(fd, "220 ");
+	for (;; n++) {
+		ssize_t r;
+
+		say(fd, "X\r\n");
+		r = recv(fd, got, sizeof got, 0);
+		assert_true(r > 4);
+		if (memcmp(got, "421", 3) == 0)
+			break;
+	}
+	door_hears();
+	(void)close(fd);
+	return n;
+}
+
+static void
+stress_now(uint64_t session, bool stress)
+{
+	int fd = converse(session, DOOR_SMTP_TLS_NONE, "smtp");
+
+	atomic_store(&house.stress, stress);
+	expect(fd, "220 ");
+	one_mail(fd);
+	say(fd, "QUIT\r\n");
+	expect(fd, "221 ");
+	door_hears();
+	(void)close(fd);
+}
+
+/* Queue says so with an answer, door with a message; both have to end it. */
+static void
+stress(void **state)
+{
+	int idle = converse(90, DOOR_SMTP_TLS_NONE, "smtp");
+	unsigned usual = patience(91);
+
+	(void)state;
+	expect(idle, "220 ");
+	assert_true(usual > 10);
+	stress_now(92, true);
+	assert_int_equal(patience(93), 3);
+	assert_int_equal(door_smtp_crowded_send(house.door, &(struct door_smtp_crowded){ .yes = true }), IPC_OK);
+	stress_now(94, false);
+	assert_int_equal(patience(95), 3);
+	say(idle, "NOOP\r\n"); /* who was woken by it goes on */
+	expect(idle, "250 ");
+	assert_int_equal(door_smtp_crowded_send(house.door, &(struct door_smtp_crowded){ .yes = false }), IPC_OK);
+	assert_int_equal(patience(96), usual);
+	(void)close(idle);
+	door_hears();
+}
+
 /* A cut client gets its last reply although it has sent more than was read. */
 static void
 last_words_arrive(void **state)
@@ -313,6 +386,7 @@ main(void)
 		cmocka_unit_test(starttls_and_back),
 		cmocka_unit_test(tls_from_the_start),
 		cmocka_unit_test(many_and_gone),
+		cmocka_unit_test(stress),
 		cmocka_unit_test(last_words_arrive),
 		cmocka_unit_test(stops),
 	};

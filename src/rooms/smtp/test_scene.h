@@ -18,7 +18,7 @@
 
 
 /* The codes of all replies: "220 250 221". Every line must be printable (S-045). */
-static const char *
+[[maybe_unused]] static const char *
 codes(struct world *w)
 {
 	static char text[100000];
