@@ -15,7 +15,7 @@
 #include "lib/base/limits.h"
 #include "lib/config/outbound.h"
 
-static const char *const LISTENERS[] = { "smtp", "submission", "submissions", "imap", "imaps" };
+static const char *const LISTENERS[] = { "smtp", "submission", "submissions", "lmtp", "imap", "imaps" };
 
 /* libconfuse's error function has no argument of its own. */
 static _Thread_local struct buf *collected;
@@ -118,23 +118,66 @@ static bool
 service(cfg_t *sec, struct config *c)
 {
 	struct config_service *s = &c->services[c->n_services];
-	bool strangers = strcmp(cfg_title(sec), "smtp") == 0;
+	bool strangers = strcmp(cfg_title(sec), "smtp") == 0, lmtp = strcmp(cfg_title(sec), "lmtp") == 0;
 	uint64_t wait, tarpit;
 
 	if (c->n_services == CONFIG_SERVICES || !number(sec, "greet_wait", 0, 10000, &wait) ||
 	    !number(sec, "tarpit", 0, 10000, &tarpit) ||
 	    !networks(sec, "proxy_from", s->proxy_from, sizeof s->proxy_from) ||
-	    !networks(sec, "xclient_from", s->xclient_from, sizeof s->xclient_from))
+	    !networks(sec, "xclient_from", s->xclient_from, sizeof s->xclient_from) ||
+	    !networks(sec, "from", s->from, sizeof s->from))
 		return false;
 	(void)snprintf(s->name, sizeof s->name, "%s", cfg_title(sec));
 	s->dsn = is_on(sec, "dsn", !strangers);
 	s->enhanced_codes = is_on(sec, "enhanced_codes", true);
 	s->chunking = is_on(sec, "chunking", true);
 	s->smtputf8 = is_on(sec, "smtputf8", true);
-	s->greet_wait_ms = (uint32_t)wait;
-	s->tarpit_ms = (uint32_t)tarpit;
+	s->greet_wait_ms = lmtp ? 0 : (uint32_t)wait;
+	s->tarpit_ms = lmtp ? 0 : (uint32_t)tarpit;
 	c->n_services++;
 	return true;
+}
+
+/* One more place to listen at; false when there are too many. */
+static bool
+place(cfg_t *sec, struct config *c, const char *address, uint64_t port, uint64_t mode)
+{
+	struct config_listener *l = &c->listeners[c->n_listeners];
+
+	if (c->n_listeners == CONFIG_LISTENERS) {
+		cfg_error(sec, "more than %d addresses to listen on", CONFIG_LISTENERS);
+		return false;
+	}
+	c->n_listeners++;
+	(void)snprintf(l->name, sizeof l->name, "%s", cfg_title(sec));
+	(void)snprintf(l->address, sizeof l->address, "%s", address);
+	l->port = (uint16_t)port;
+	l->mode = (uint16_t)mode;
+	return true;
+}
+
+/* listen lmtp: a Unix socket, and addresses, which are those of loopback where none are said. */
+static bool
+lmtp(cfg_t *sec, struct config *c, bool *only_socket)
+{
+	const char *path = cfg_getstr(sec, "socket");
+	bool said = (cfg_getopt(sec, "addresses")->flags & CFGF_RESET) == 0;
+	uint64_t mode, port;
+
+	*only_socket = path[0] != '\0' && !said;
+	if (path[0] != '\0') {
+		if (path[0] != '/' || strlen(path) >= sizeof c->listeners[0].address) {
+			cfg_error(sec, "socket has to be a path from the root, of at most 103 bytes");
+			return false;
+		}
+		if (!number(sec, "mode", 0, 0777, &mode) || !place(sec, c, path, 0, mode))
+			return false;
+	}
+	if (said || *only_socket)
+		return true;
+	*only_socket = true; /* nothing is left for listener() */
+	return number(sec, "port", 1, 65535, &port) && place(sec, c, "127.0.0.1", port, 0) &&
+	    place(sec, c, "::1", port, 0);
 }
 
 static bool
@@ -142,32 +185,30 @@ listener(cfg_t *sec, struct config *c)
 {
 	const char *name = cfg_title(sec);
 	uint64_t port;
-	bool known = false;
+	bool known = false, done = false;
 	uint8_t addr[16];
 
 	for (size_t i = 0; i < sizeof LISTENERS / sizeof *LISTENERS; i++)
 		known = known || strcmp(LISTENERS[i], name) == 0;
 	if (!known) {
-		cfg_error(sec, "no such listener: \"%s\" (smtp, submission, submissions, imap, imaps)", name);
+		cfg_error(sec, "no such listener: \"%s\" (smtp, submission, submissions, lmtp, imap, imaps)", name);
 		return false;
 	}
+	if (strcmp(name, "lmtp") == 0 && !lmtp(sec, c, &done))
+		return false;
+	if (done)
+		return service(sec, c);
 	if (!number(sec, "port", 1, 65535, &port))
 		return false;
 	for (unsigned i = 0; i < cfg_size(sec, "addresses"); i++) {
 		const char *a = cfg_getnstr(sec, "addresses", i);
-		struct config_listener *l = &c->listeners[c->n_listeners];
 
 		if (inet_pton(strchr(a, ':') != NULL ? AF_INET6 : AF_INET, a, addr) != 1) {
 			cfg_error(sec, "listener %s: \"%s\" is no IP address", name, a);
 			return false;
 		}
-		if (c->n_listeners++ == CONFIG_LISTENERS) {
-			cfg_error(sec, "more than %d addresses to listen on", CONFIG_LISTENERS);
+		if (!place(sec, c, a, port, 0))
 			return false;
-		}
-		(void)snprintf(l->name, sizeof l->name, "%s", name);
-		(void)snprintf(l->address, sizeof l->address, "%s", a);
-		l->port = (uint16_t)port;
 	}
 	return service(sec, c);
 }
@@ -410,7 +451,8 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_BOOL("enhanced_codes", cfg_false, CFGF_NODEFAULT),
 		CFG_BOOL("chunking", cfg_false, CFGF_NODEFAULT), CFG_BOOL("smtputf8", cfg_false, CFGF_NODEFAULT),
 		CFG_STR_LIST("proxy_from", "{}", CFGF_NONE), CFG_STR_LIST("xclient_from", "{}", CFGF_NONE),
-		CFG_INT("greet_wait", 300, CFGF_NONE), CFG_INT("tarpit", 500, CFGF_NONE), CFG_END() };
+		CFG_INT("greet_wait", 300, CFGF_NONE), CFG_INT("tarpit", 500, CFGF_NONE), CFG_STR("socket", "", CFGF_NONE),
+		CFG_INT("mode", 0660, CFGF_NONE), CFG_STR_LIST("from", "{127.0.0.0/8, \"::1\"}", CFGF_NONE), CFG_END() };
 	static cfg_opt_t queue_opts[] = { CFG_STR("retry_first", "5m", CFGF_NONE),
 		CFG_STR("retry_most", "1h", CFGF_NONE), CFG_STR("lifetime", "5d", CFGF_NONE),
 		CFG_STR("bounce_lifetime", "1d", CFGF_NONE), CFG_STR("warn_after", "4h", CFGF_NONE),

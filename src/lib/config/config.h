@@ -13,9 +13,10 @@
 #define CONFIG_TRUSTED 64
 
 struct config_listener {
-	char name[32];	  /* smtp, submission, submissions, imap, imaps */
-	char address[64]; /* literal IPv4 or IPv6 address */
-	uint16_t port;
+	char name[32];	  /* smtp, submission, submissions, lmtp, imap, imaps */
+	char address[104]; /* literal IPv4 or IPv6 address, or the path of a Unix socket */
+	uint16_t port;	  /* 0: a Unix socket */
+	uint16_t mode;	  /* of a Unix socket */
 };
 
 /* What is done with mail whose sender's domain disowns it. */
@@ -74,6 +75,7 @@ struct config_service {
 	bool dsn, enhanced_codes, chunking, smtputf8;
 	char proxy_from[1024], xclient_from[1024]; /* networks, as ip_nets_parse() reads them */
 	uint32_t greet_wait_ms, tarpit_ms;
+	char from[1024]; /* lmtp: networks that may speak to it */
 };
 #define CONFIG_SERVICES 8
 

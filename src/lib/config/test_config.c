@@ -99,6 +99,28 @@ switches_of_listeners(void **state)
 }
 
 static void
+lmtp_listens_close_by(void **state)
+{
+	own(buf_t) errors = { .max = 4096 };
+	static struct config c;
+
+	assert_true(read_text("hostname = mail.example.org\nlisten lmtp { port = 24 }\n", &c, &errors));
+	assert_int_equal(c.n_listeners, 2);
+	assert_true(strcmp(c.listeners[0].address, "127.0.0.1") == 0 && strcmp(c.listeners[1].address, "::1") == 0);
+	assert_string_equal(c.services[0].from, "127.0.0.0/8 ::1");
+	assert_true(c.services[0].greet_wait_ms == 0 && c.services[0].tarpit_ms == 0);
+	assert_true(read_text("hostname = mail.example.org\nlisten lmtp { socket = \"/run/x/lmtp\" mode = 0600 }\n", &c, &errors));
+	assert_int_equal(c.n_listeners, 1);
+	assert_true(strcmp(c.listeners[0].address, "/run/x/lmtp") == 0 && c.listeners[0].port == 0);
+	assert_int_equal(c.listeners[0].mode, 0600);
+	assert_true(read_text("hostname = mail.example.org\nlisten lmtp { socket = \"/run/x/lmtp\" port = 24 "
+			      "addresses = {192.0.2.1} from = {192.0.2.0/24} }\n", &c, &errors));
+	assert_int_equal(c.n_listeners, 2);
+	assert_true(strcmp(c.listeners[1].address, "192.0.2.1") == 0 && c.listeners[1].port == 24);
+	assert_false(read_text("hostname = mail.example.org\nlisten lmtp { socket = run }\n", &c, &errors));
+}
+
+static void
 bad_files_say_what_and_where(void **state)
 {
 	static const struct {
@@ -216,7 +238,7 @@ main(void)
 		cmocka_unit_test(dns_of_ones_own),
 		cmocka_unit_test(bad_files_say_what_and_where), cmocka_unit_test(a_missing_file),
 		cmocka_unit_test(host_names),
-		cmocka_unit_test(outbound), cmocka_unit_test(switches_of_listeners),
+		cmocka_unit_test(outbound), cmocka_unit_test(switches_of_listeners), cmocka_unit_test(lmtp_listens_close_by),
 		cmocka_unit_test(outbound_mistakes) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,6 +37,8 @@ word(struct buf *b, size_t *column, struct slice w)
 static const char *
 protocol(const struct trace_received *r)
 {
+	if (r->lmtp)
+		return r->utf8 ? "UTF8LMTP" : "LMTP";
 	if (r->utf8 && r->tls)
 		return r->auth ? "UTF8SMTPSA" : "UTF8SMTPS";
 	if (r->utf8)

@@ -11,6 +11,7 @@ struct trace_received {
 	struct slice helo;     /* what the client called itself; empty for none */
 	struct ip peer;	       /* n == 0: not told (submission hides its clients) */
 	struct slice host;     /* us */
+	bool lmtp; /* LMTP, of the same RFC */
 	bool esmtp, tls, auth; /* which word of RFC 3848: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA */
 	bool utf8;	       /* SMTPUTF8: UTF8SMTP and its kin (RFC 6531 section 4.3) */
 	struct slice tls_version, cipher; /* "TLSv1.3", "TLS_AES_256_GCM_SHA384"; used when tls */

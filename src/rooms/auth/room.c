@@ -105,6 +105,7 @@ auth_introduce(void *room, const char *peer, const char *instance, int fd)
 		enum auth_kind kind;
 		unsigned phase;
 	} known[] = { { S_INIT("smtp"), S_INIT("mx"), AUTH_MX, SMTP_AUTH_PHASE_MX },
+		{ S_INIT("smtp"), S_INIT("lmtp"), AUTH_MX, SMTP_AUTH_PHASE_MX },
 		{ S_INIT("smtp"), S_INIT("submission"), AUTH_SUBMISSION, SMTP_AUTH_PHASE_SUBMISSION },
 		{ S_INIT("drop"), S_INIT(""), AUTH_DROP, SMTP_AUTH_PHASE_DROP },
 		{ S_INIT("lobby"), S_INIT(""), AUTH_LOBBY, 0 },

@@ -18,6 +18,7 @@ static const struct service services[] = {
 	{ .name = "submission", .peer = "smtp", .instance = "submission", .kind = PEER_SMTP },
 	{ .name = "submissions", .peer = "smtp", .instance = "submission", .kind = PEER_SMTP,
 	    .implicit_tls = true },
+	{ .name = "lmtp", .peer = "smtp", .instance = "lmtp", .kind = PEER_SMTP },
 	{ .name = "imap", .peer = "lobby", .instance = "", .kind = PEER_LOBBY,
 	    .alpn = "imap", .protocol = DOOR_LOBBY_PROTOCOL_IMAP },
 	{ .name = "imaps", .peer = "lobby", .instance = "", .kind = PEER_LOBBY,

@@ -24,7 +24,7 @@
 #include "rooms/door/conn.h"
 
 #define LIMIT_LISTENERS 32u
-#define LIMIT_ROOMS 4u		/* smtp (mx, submission) and lobby */
+#define LIMIT_ROOMS 4u		/* smtp (mx, submission, lmtp) and lobby */
 #define LIMIT_IMPLICIT_MS 10000u	/* S-023: a handshake that takes longer is cut */
 #define LIMIT_JOIN_MS 10000u	/* from login to the mailbox room */
 #define LIMIT_FLUSH_MS 30000u	/* a client that does not take the last words */

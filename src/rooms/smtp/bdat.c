@@ -47,6 +47,8 @@ chunk_end(struct smtp_session *s)
 	struct content *c = s->txn.content;
 
 	s->chunk = (struct smtp_chunk){ 0 };
+	if (k.last)
+		smtp_lmtp_content_reply(s);
 	if (k.refusal != NULL) {
 		refuse(s, k.refusal);
 		return;

@@ -69,6 +69,7 @@ write_received(struct content *c)
 	struct smtp_session *s = c->s;
 	struct trace_received r = { .host = s->conf->hostname,
 		.esmtp = s->esmtp,
+		.lmtp = s->conf->lmtp,
 		.tls = s->peer.tls,
 		.auth = s->account_id != 0,
 		.utf8 = s->txn.utf8,

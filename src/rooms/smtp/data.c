@@ -43,9 +43,11 @@ smtp_data_continue(struct smtp_session *s)
 	end = smtp_data_feed(&c->frame, piece, &sink, &used);
 	stream_consume(&s->stream, used);
 	c->got += used;
-	if (end)
+	if (end) {
+		smtp_lmtp_content_reply(s);
 		smtp_hand_over(s);
-	else
+	} else {
 		(void)smtp_content_in_time(s, c);
+	}
 	return true;
 }

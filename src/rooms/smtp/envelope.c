@@ -214,12 +214,20 @@ add_targets(struct txn *t, const struct smtp_auth_rcpt_answer *out, const struct
 static void
 unknown_user(struct smtp_session *s, struct slice address)
 {
-	if (++s->bad_rcpts < LIMIT_SMTP_BAD_RCPTS) {
+	if (s->conf->lmtp || ++s->bad_rcpts < LIMIT_SMTP_BAD_RCPTS) {
 		smtp_refuse(s, "rcpt", address, 550, "5.1.1", "no such mailbox");
 		return;
 	}
 	SMTP_EVENT(s, EVENT_PROTOCOL_ABUSE, EF("what", S("harvest")), EF("address", address));
 	smtp_cut(s, 421, "4.7.0", "too many unknown recipients");
+}
+
+/* The recipient will hear of the content. */
+static void
+taken(struct smtp_session *s)
+{
+	s->txn.taken++;
+	smtp_reply(s, 250, "2.1.5", "ok");
 }
 
 static void
@@ -236,7 +244,7 @@ not_local(struct smtp_session *s, const struct asked *asked)
 	else if (!add_targets(&s->txn, &out, asked))
 		smtp_refuse(s, "rcpt", address, 452, "4.5.3", "too many recipients");
 	else
-		smtp_reply(s, 250, "2.1.5", "ok");
+		taken(s);
 }
 
 /* Over a rate (U-013): the client hears which, because a person may read it. */
@@ -264,7 +272,7 @@ judge(struct smtp_session *s, const struct asked *asked, const struct smtp_auth_
 		else if (!add_targets(&s->txn, out, asked))
 			smtp_refuse(s, "rcpt", address, 452, "4.5.3", "too many recipients");
 		else
-			smtp_reply(s, 250, "2.1.5", "ok");
+			taken(s);
 		return;
 	case SMTP_AUTH_RCPT_STATUS_UNKNOWN_USER:
 		unknown_user(s, address);

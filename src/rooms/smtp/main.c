@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * smtp: SMTP conversations. Instance mx talks to strangers, submission to accounts. Holds sockets and
+ * smtp: SMTP conversations. Instance mx talks to strangers, submission to accounts, lmtp to other mail servers. Holds sockets and
  * messages under way; opens no file, resolves no name, and knows no password but the one being tried.
  *
  * From warden: the peers "door" (any number), "auth", "queue" and "scan". */
@@ -43,18 +43,25 @@ main(void)
 {
 	static struct smtp_room room;
 	static const struct proc_peers peers = { .introduce = smtp_introduce, .stop = smtp_stop };
+	static struct smtp_config conf;
+	static struct ip_nets from;
 	struct proc *p = proc_boot("smtp");
-	struct smtp_config conf = { .hostname = proc_setting(p, "hostname"),
-		.submission = slice_eq(slice_z(proc_instance(p)), S("submission")),
-		.starttls = true,
-		.relay = true, /* the room send */
-		.scan = proc_number(p, "scan", 0, 1) != 0,
-		.max_size = proc_number(p, "message_size", 1024, UINT32_MAX) };
-	struct proc_walls walls = { .own = own_calls, .threads = true, .max_files = 65536,
-		.max_file_size = conf.max_size + 2 * LIMIT_STREAM_IN + LIMIT_IPC };
+	struct proc_walls walls = { .own = own_calls, .threads = true, .max_files = 65536 };
 	struct loop *loop = loop_new();
 
-	if (conf.submission) {
+	conf.hostname = proc_setting(p, "hostname");
+	conf.submission = slice_eq(slice_z(proc_instance(p)), S("submission"));
+	conf.lmtp = slice_eq(slice_z(proc_instance(p)), S("lmtp"));
+	conf.relay = true; /* the room send */
+	conf.scan = proc_number(p, "scan", 0, 1) != 0;
+	conf.max_size = proc_number(p, "message_size", 1024, UINT32_MAX);
+	walls.max_file_size = conf.max_size + 2 * LIMIT_STREAM_IN + LIMIT_IPC;
+	conf.starttls = !conf.lmtp;
+	if (conf.lmtp) {
+		conf.at[SMTP_AT_SMTP] = switches(p, "lmtp");
+		PN_ASSERT(ip_nets_parse(proc_setting(p, "from.lmtp"), &from));
+		conf.lmtp_from = &from;
+	} else if (conf.submission) {
 		conf.at[SMTP_AT_SUBMISSION] = switches(p, "submission");
 		conf.at[SMTP_AT_SUBMISSIONS] = switches(p, "submissions");
 	} else {

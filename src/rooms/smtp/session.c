@@ -69,10 +69,11 @@ static const struct {
 	unsigned flags;
 	void (*run)(struct smtp_session *s, const struct smtp_command *cmd);
 } verbs[SMTP_VERBS] = {
-	[SMTP_EHLO] = { ENDS_GROUP | JUNK, smtp_ehlo },
-	[SMTP_HELO] = { ENDS_GROUP | JUNK, smtp_helo },
-	[SMTP_STARTTLS] = { NO_ARGS, smtp_starttls },
-	[SMTP_AUTH] = { NEEDS_HELO | NEEDS_TLS | ENDS_GROUP, smtp_auth },
+	[SMTP_EHLO] = { ENDS_GROUP | JUNK | ONLY_SMTP, smtp_ehlo },
+	[SMTP_HELO] = { ENDS_GROUP | JUNK | ONLY_SMTP, smtp_helo },
+	[SMTP_LHLO] = { ENDS_GROUP | JUNK | ONLY_LMTP, smtp_ehlo },
+	[SMTP_STARTTLS] = { NO_ARGS | ONLY_SMTP, smtp_starttls },
+	[SMTP_AUTH] = { ONLY_SMTP | NEEDS_HELO | NEEDS_TLS | ENDS_GROUP, smtp_auth },
 	[SMTP_MAIL] = { NEEDS_HELO | NEEDS_TLS | NEEDS_AUTH | ANY_BYTES, smtp_mail },
 	[SMTP_RCPT] = { NEEDS_HELO | NEEDS_TLS | NEEDS_AUTH | NEEDS_MAIL | ANY_BYTES, smtp_rcpt },
 	[SMTP_DATA] = { NEEDS_HELO | NEEDS_TLS | NEEDS_AUTH | NEEDS_MAIL | ENDS_GROUP | NO_ARGS,
@@ -85,7 +86,7 @@ static const struct {
 	[SMTP_HELP] = { JUNK, help_4_1_1_8 },
 	[SMTP_QUIT] = { 0, quit_4_1_1_10 },
 	[SMTP_FOREIGN] = { ANY_BYTES, foreign },
-	[SMTP_XCLIENT] = { ENDS_GROUP, smtp_xclient },
+	[SMTP_XCLIENT] = { ENDS_GROUP | ONLY_SMTP, smtp_xclient },
 	[SMTP_UNKNOWN] = { ANY_BYTES, unknown_4_2_4 },
 };
 
@@ -111,8 +112,9 @@ smtp_reply(struct smtp_session *s, unsigned code, const char *enhanced, const ch
 		enhanced = NULL;
 	buf_init(&b, 1024);
 	PN_ASSERT(make_reply(&b, code, enhanced, slice_z(text)));
-	if (stream_write(&s->stream, buf_slice(&b), smtp_after(SMTP_WRITE_MS)) != STREAM_OK)
-		s->over = true;
+	for (size_t i = 0; i == 0 || (i < s->txn.replies && !s->over); i++)
+		if (stream_write(&s->stream, buf_slice(&b), smtp_after(SMTP_WRITE_MS)) != STREAM_OK)
+			s->over = true;
 	buf_free(&b);
 }
 
@@ -160,7 +162,7 @@ smtp_refuse(struct smtp_session *s, const char *where, struct slice address, uns
 	    EF("helo", buf_slice(&s->helo)), EN("code", code), EF("status", slice_z(enhanced)),
 	    EF("reason", slice_z(text)));
 	buf_free(&ip);
-	if (code >= 500)
+	if (code >= 500 && !s->conf->lmtp) /* an MTA that passes on what others wrote does not err */
 		smtp_error(s, code, enhanced, text);
 	else
 		smtp_reply(s, code, enhanced, text);
@@ -185,12 +187,13 @@ const struct smtp_refusal *
 smtp_in_the_way(const struct smtp_session *s, unsigned flags)
 {
 	static const struct smtp_refusal helo = { 503, "5.5.1", "say EHLO first" },
+					 lhlo = { 503, "5.5.1", "say LHLO first" },
 					 tls = { 530, "5.7.0", "say STARTTLS first" },
 					 login = { 530, "5.7.0", "log in first" },
 					 mail = { 503, "5.5.1", "say MAIL first" };
 
 	if ((flags & NEEDS_HELO) != 0 && s->helo.n == 0)
-		return &helo;
+		return s->conf->lmtp ? &lhlo : &helo;
 	if ((flags & NEEDS_TLS) != 0 && s->conf->submission && !s->peer.tls)
 		return &tls;
 	if ((flags & NEEDS_AUTH) != 0 && s->conf->submission && s->account_id == 0)
@@ -204,6 +207,10 @@ permitted(struct smtp_session *s, const struct smtp_command *cmd, unsigned flags
 {
 	const struct smtp_refusal *no;
 
+	if (!smtp_speaks(s, flags)) {
+		unknown_4_2_4(s, cmd);
+		return false;
+	}
 	if (!cmd->ascii && (flags & ANY_BYTES) == 0) {
 		smtp_error(s, 500, "5.5.2", "commands are ASCII");
 		return false;
@@ -332,7 +339,7 @@ greet(struct smtp_session *s)
 
 	s->greeted = true;
 	wait_from_now(s);
-	if (s->peer.after_starttls)
+	if (s->peer.after_starttls || !smtp_lmtp_welcome(s))
 		return;
 	if (!s->peer.tls && stream_readable(&s->stream)) {
 		SMTP_EVENT(s, EVENT_PROTOCOL_ABUSE, EF("what", S("talks before the greeting")));
@@ -340,7 +347,7 @@ greet(struct smtp_session *s)
 		return;
 	}
 	buf_init(&b, 400);
-	PN_ASSERT(buf_add(&b, s->conf->hostname) && buf_add(&b, S(" ESMTP Postern")) && buf_byte(&b, 0));
+	PN_ASSERT(buf_add(&b, s->conf->hostname) && buf_add(&b, s->conf->lmtp ? S(" LMTP Postern") : S(" ESMTP Postern")) && buf_byte(&b, 0));
 	smtp_reply(s, 220, NULL, (const char *)b.p);
 	buf_free(&b);
 }

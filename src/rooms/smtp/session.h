@@ -23,6 +23,7 @@
 #include "lib/stream/stream.h"
 
 /* What one listener offers: the switches of `listen NAME { ... }`. */
+/* lmtp, which is alone in its instance, stands at SMTP_AT_SMTP. */
 enum smtp_listener { SMTP_AT_SMTP, SMTP_AT_SUBMISSION, SMTP_AT_SUBMISSIONS, SMTP_LISTENERS };
 struct smtp_switches {
 	bool dsn;	     /* RFC 3461; off on 25, where strangers could probe with it */
@@ -38,9 +39,11 @@ struct smtp_switches {
 struct smtp_config {
 	struct slice hostname;
 	bool submission; /* needs TLS and a login before MAIL; takes mail for elsewhere from accounts */
+	bool lmtp;	 /* RFC 2033: mail of other MTAs for users here */
 	bool starttls;	 /* TLS can be had */
 	bool scan;	 /* messages are judged, or made ready for sending, by scan */
 	bool relay;	 /* there is a way out: submission takes recipients elsewhere */
+	const struct ip_nets *lmtp_from; /* who may speak LMTP, besides whoever comes over a Unix socket */
 	uint64_t max_size; /* bytes of one message */
 	struct smtp_switches at[SMTP_LISTENERS];
 };
@@ -96,6 +99,8 @@ struct txn {
 	struct smtp_queue_rcpt *rcpts;
 	size_t n_rcpts, cap_rcpts, rcpt_bytes;
 	size_t commands; /* RCPT so far, accepted or not */
+	size_t taken;	 /* of them, those with a 250 */
+	size_t replies;	 /* how often the reply to the content is said: 0 and 1 once */
 	struct slice only_rcpt;	  /* what RCPT said, where there was one */
 	struct slice list;	  /* the list that it goes through; empty: none */
 	struct content *content;  /* from DATA or the first BDAT on */
@@ -229,6 +234,8 @@ enum {
 	JUNK = 32,	 /* harmless, but not without end */
 	NO_ARGS = 64,	 /* 501 with arguments */
 	ANY_BYTES = 128, /* judges bytes from 0x80 on itself; others answer 500 */
+	ONLY_SMTP = 256, /* unknown to LMTP */
+	ONLY_LMTP = 512, /* unknown to SMTP (S-099) */
 };
 
 /* The verbs; see the table in session.c. */
@@ -253,6 +260,12 @@ void smtp_rcpt(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_data_begin(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_xclient(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_bdat(struct smtp_session *s, const struct smtp_command *cmd);
+/* lmtp.c: is the verb one of this session's protocol? */
+bool smtp_speaks(const struct smtp_session *s, unsigned flags);
+/* May this peer speak to this listener? False after a last word. */
+bool smtp_lmtp_welcome(struct smtp_session *s);
+/* The next reply is the one to the whole content: LMTP says it once for each recipient. */
+void smtp_lmtp_content_reply(struct smtp_session *s);
 /* Is content what the client sends now? */
 bool smtp_in_content(const struct smtp_session *s);
 /* Reads content on, while smtp_in_content(). False when more has to be waited for. */

@@ -224,13 +224,13 @@ static void
 tell_switches(struct room *r, const struct config *c)
 {
 	static const struct config_service names[] = { { .name = "smtp" }, { .name = "submission" },
-		{ .name = "submissions" } };
-	bool mx = slice_eq(slice_z(r->instance), S("mx"));
+		{ .name = "submissions" }, { .name = "lmtp" } };
+	static const char *const instances[] = { "mx", "submission", "submission", "lmtp" };
 
 	for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
 		const struct config_service *s = &names[k];
 
-		if (mx != (k == 0))
+		if (!slice_eq(slice_z(r->instance), slice_z(instances[k])))
 			continue;
 		for (size_t i = 0; i < c->n_services; i++)
 			if (slice_eq(slice_z(c->services[i].name), slice_z(names[k].name)))
@@ -242,6 +242,8 @@ tell_switches(struct room *r, const struct config *c)
 		tell_count(r, "greet_wait", s, s->greet_wait_ms);
 		tell_count(r, "tarpit", s, s->tarpit_ms);
 		tell_service(r, "xclient_from", s, slice_z(s->xclient_from));
+		if (slice_eq(slice_z(r->instance), S("lmtp")))
+			tell_service(r, "from", s, slice_z(s->from));
 	}
 }
 
@@ -271,8 +273,10 @@ room_boot(struct warden *w, struct room *r)
 		tell_number(r, "account", r->account);
 		tell_number(r, "sessions_per_user", c->sessions_per_user);
 	} else if (slice_eq(kind, S("smtp"))) {
-		tell_number(r, "scan", c->sender_authentication != CONFIG_SENDER_OFF ||
-			slice_eq(slice_z(r->instance), S("submission")));
+		/* whoever speaks LMTP to us has judged the mail where it came from; we could not */
+		tell_number(r, "scan", !slice_eq(slice_z(r->instance), S("lmtp")) &&
+			(c->sender_authentication != CONFIG_SENDER_OFF ||
+			    slice_eq(slice_z(r->instance), S("submission"))));
 		tell_switches(r, c);
 	} else if (slice_eq(kind, S("scan"))) {
 		tell(r, "sender_authentication", slice_z(config_sender_word(c->sender_authentication)));

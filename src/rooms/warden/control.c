@@ -119,6 +119,7 @@ on_reload(void *ctx, struct ipc_call *call, struct cli_warden_reload *m)
 			room_stop(w, r);
 	for (struct room *r = w->mailboxes; r != NULL; r = r->next)
 		room_stop(w, r);
+	rooms_appear(w);
 	(void)cli_warden_reload_answer(call, &a);
 }
 

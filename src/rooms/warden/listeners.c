@@ -6,10 +6,29 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "rooms/warden/warden.h"
+
+/* A Unix socket; what is left of an earlier one goes, if nobody but a socket stands there. */
+static int
+bound_local(const struct config_listener *l)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	own(fd_t) fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat st;
+
+	memcpy(at.sun_path, l->address, sizeof l->address);
+	if (lstat(at.sun_path, &st) == 0 && S_ISSOCK(st.st_mode))
+		(void)unlink(at.sun_path);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || chmod(at.sun_path, l->mode) != 0 ||
+	    listen(fd, 1024) != 0)
+		return -1;
+	return fd_take(&fd);
+}
 
 static int
 bound(const struct config_listener *l)
@@ -37,7 +56,7 @@ listeners_open(struct warden *w, struct buf *errors)
 	for (size_t i = 0; i < w->config.n_listeners; i++) {
 		const struct config_listener *l = &w->config.listeners[i];
 
-		w->listeners[i] = bound(l);
+		w->listeners[i] = l->port == 0 ? bound_local(l) : bound(l);
 		/* rooms of a warden that was killed need a moment to let go */
 		for (int tries = 0; w->listeners[i] < 0 && errno == EADDRINUSE && tries < 20; tries++) {
 			struct timespec t = { .tv_nsec = 100000000 };

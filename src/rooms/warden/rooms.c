@@ -28,6 +28,7 @@ static const struct room_kind KINDS[] = {
 	{ "scan", "", 10, NULL, "" },
 	{ "smtp", "mx", 5, NULL, "" },
 	{ "smtp", "submission", 6, NULL, "" },
+	{ "smtp", "lmtp", 16, NULL, "" },
 	{ "drop", "", 14, "drop", "local" },
 	{ "lobby", "", 7, NULL, "" },
 	{ "clerk", "", 13, "clerk", "" },
@@ -89,11 +90,33 @@ on_demand(const struct room *r)
 	return slice_eq(slice_z(r->kind->name), S("reader"));
 }
 
-/* In drill builds it is always there, so that it can be drilled. */
+/* Some rooms are there only where the configuration asks for what they do. */
+static bool
+configured(const struct room *r)
+{
+	const struct config *c = &r->w->config;
+
+	if (!slice_eq(slice_z(r->instance), S("lmtp")))
+		return true;
+	for (size_t i = 0; i < c->n_services; i++)
+		if (slice_eq(slice_z(c->services[i].name), S("lmtp")))
+			return true;
+	return false;
+}
+
+/* In drill builds all are always there, so that they can be drilled. */
 static bool
 absent(const struct room *r)
 {
-	return on_demand(r) && !DRILL_BUILD;
+	return (on_demand(r) || !configured(r)) && !DRILL_BUILD;
+}
+
+void
+rooms_appear(struct warden *w)
+{
+	for (struct room *r = w->rooms; r != NULL; r = r->next)
+		if (r->state == ROOM_DOWN && r->pid == 0 && !absent(r))
+			room_start(w, r);
 }
 
 static void

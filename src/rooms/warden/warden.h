@@ -66,6 +66,8 @@ struct warden {
 /* rooms.c: life and death */
 void rooms_start(struct warden *w);
 void room_start(struct warden *w, struct room *r);
+/* Starts those that a new configuration asks for first. */
+void rooms_appear(struct warden *w);
 void rooms_reap(struct warden *w);
 void rooms_stop(struct warden *w);
 void room_stop(struct warden *w, struct room *r);

@@ -26,6 +26,7 @@ static const struct {
 	{ S_INIT("HELP"), SMTP_HELP },
 	{ S_INIT("QUIT"), SMTP_QUIT },
 	{ S_INIT("XCLIENT"), SMTP_XCLIENT },
+	{ S_INIT("LHLO"), SMTP_LHLO },
 	/* RFC 9110 section 9, RFC 5789, RFC 9113 section 3.4 */
 	{ S_INIT("GET"), SMTP_FOREIGN },
 	{ S_INIT("HEAD"), SMTP_FOREIGN },

@@ -23,6 +23,7 @@ enum smtp_verb {
 	SMTP_HELP,
 	SMTP_QUIT,
 	SMTP_XCLIENT,
+	SMTP_LHLO, /* LMTP: RFC 2033 section 4.1 */
 	SMTP_FOREIGN, /* a request line of HTTP: nothing behind it may be run (S-092) */
 	SMTP_UNKNOWN,
 	SMTP_VERBS

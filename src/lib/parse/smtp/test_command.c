@@ -21,7 +21,7 @@ static const struct {
 	{ S_INIT("NOOP anything at all"), true, SMTP_NOOP, S_INIT("anything at all") },
 	{ S_INIT("MAIL FROM:<>"), true, SMTP_MAIL, S_INIT("FROM:<>") },
 	{ S_INIT("XCLIENT ADDR=127.0.0.1"), true, SMTP_XCLIENT, S_INIT("ADDR=127.0.0.1") },
-	{ S_INIT("LHLO x"), true, SMTP_UNKNOWN, S_INIT("x") },
+	{ S_INIT("LHLO x"), true, SMTP_LHLO, S_INIT("x") },
 	{ S_INIT("GET / HTTP/1.1"), true, SMTP_FOREIGN, S_INIT("/ HTTP/1.1") },
 	{ S_INIT("PRI * HTTP/2.0"), true, SMTP_FOREIGN, S_INIT("* HTTP/2.0") },
 	{ S_INIT("MAILFROM:<>"), false, SMTP_UNKNOWN, S_INIT("") },

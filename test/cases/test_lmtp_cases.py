@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""S-099 and LMTP (RFC 2033): in, from Postfix and from swaks over TCP and a Unix socket; out, to Dovecot."""
+import os
+import smtplib
+import socket
+import ssl
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[:0] = [TOP + "/test/tools", TOP + "/bench"]
+os.environ.setdefault("POSTERN_BUILD", TOP + "/build-check")  # what counts the flushes of peers
+from boxes import Mailbox  # noqa: E402
+from own import PASSWORD, Own, free_port, wait_for  # noqa: E402
+
+if os.environ.get("POSTERN_CASES_PEER"):
+    pytest.skip("of Postern alone", allow_module_level=True)
+root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start Postfix and Dovecot")
+MAIL = "From: <a@far.test>\r\nTo: <alice@example.test>\r\nSubject: {}\r\n\r\nhello\r\n.\r\n"
+
+
+@pytest.fixture(scope="module")
+def world():
+    lmtp, store = free_port(), free_port()
+    more = (f'listen lmtp {{ addresses = {{127.0.0.1}} port = {lmtp} from = {{127.0.0.1}} socket = "{{run}}/lmtp" mode = 0666 }}\n'
+            f'outbound {{ allow = {{127.0.0.1}} route store.test {{ to = "lmtp:[127.0.0.1]:{store}" }} }}')
+    with Own(more, sender_authentication="enforce") as house:
+        house.lmtp, house.store = lmtp, store
+        yield house
+
+
+@pytest.fixture(autouse=True)
+def common_rule(world):
+    """The common rule for a server of one's own."""
+    deaths = world.status()["deaths"]
+    yield
+    assert world.status()["deaths"] == deaths, "a room has died"
+
+
+class Talk:
+    def __init__(self, to, source=None):
+        if isinstance(to, str):
+            self.s = socket.socket(socket.AF_UNIX)
+            self.s.settimeout(20)
+            self.s.connect(to)
+        else:
+            self.s = socket.create_connection(("127.0.0.1", to), timeout=20, source_address=source and (source, 0))
+        self.f = self.s.makefile("rb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.f.close()
+        self.s.close()
+
+    def reply(self):
+        while True:
+            line = self.f.readline().decode()
+            if not line or line[3:4] != "-":
+                return line.strip()
+
+    def ask(self, line):
+        self.s.sendall(line.encode() + b"\r\n")
+        return self.reply()
+
+
+def deliver(to, subject, *rcpts):
+    """The codes of RCPT and of the content."""
+    with Talk(to) as t:
+        assert t.reply().startswith("220 ") and t.ask("LHLO mta.test").startswith("250")
+        assert t.ask("MAIL FROM:<a@far.test>").startswith("250")
+        first = [t.ask(f"RCPT TO:<{r}>")[:3] for r in rcpts]
+        assert t.ask("DATA").startswith("354")
+        t.s.sendall(MAIL.format(subject).encode())
+        return first, [t.reply()[:3] for _ in range(first.count("250"))]
+
+
+def boxes(house, token):
+    return {n: len(Mailbox(house, f"{n}@example.test").find(token)) for n in ("alice", "bob")}
+
+
+def test_S_099_lhlo_on_25(world, token):
+    with Talk(world.ports["smtp"]) as t:
+        assert t.reply().startswith("220 ")
+        assert t.ask("LHLO client.test").startswith("500 ")
+        assert t.ask("EHLO client.test").startswith("250")
+    with Talk(world.lmtp) as t:
+        assert "LMTP" in t.reply()
+        assert t.ask("EHLO client.test").startswith("500 ") and t.ask("HELO client.test").startswith("500 ")
+
+
+@pytest.mark.parametrize("way", ["tcp", "unix"])
+def test_a_reply_for_each_recipient(world, token, way):
+    to = world.lmtp if way == "tcp" else world.root + "/run/lmtp"
+    first, then = deliver(to, token, "alice@example.test", "nobody@example.test", "bob@example.test", "x@far.test")
+    assert first == ["250", "550", "250", "550"] and then == ["250", "250"]
+    assert boxes(world, token) == {"alice": 1, "bob": 1}
+
+
+def test_the_socket_has_its_mode(world):
+    st = os.stat(world.root + "/run/lmtp")
+    assert stat.S_ISSOCK(st.st_mode) and stat.S_IMODE(st.st_mode) == 0o666
+
+
+def test_only_listed_peers(world):
+    with Talk(world.lmtp, source="127.0.0.9") as t:
+        assert t.reply().startswith("554 ") and t.reply() == ""
+    assert world.events("lmtp.refused")[-1]["ip"] == "127.0.0.9"
+
+
+@pytest.mark.parametrize("way", ["tcp", "unix"])
+def test_swaks(world, token, way):
+    where = ["--server", "127.0.0.1", "--port", str(world.lmtp)] if way == "tcp" else ["--socket", world.root + "/run/lmtp"]
+    done = subprocess.run(["swaks", "--protocol", "LMTP", *where, "--from", "a@far.test", "--to",
+                           "alice@example.test,bob@example.test", "--header", f"Subject: {token}"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("queued as") == 2
+    assert boxes(world, token) == {"alice": 1, "bob": 1}
+
+
+@root
+def test_postfix_delivers_to_us(world, token, tmp_path):
+    from measure import Group
+    from peers import Postfix
+    os.chmod(tmp_path, 0o755)
+    for up in tmp_path.parents[:2]:
+        os.chmod(up, 0o755)
+    port = free_port()
+    postfix = Postfix(str(tmp_path / "postfix"), port, ["alice", "bob"], more="lmtp unix - - n - - lmtp\n",
+                      extra=f"virtual_transport = lmtp:inet:127.0.0.1:{world.lmtp}\nlmtp_destination_recipient_limit = 10\n")
+    group = Group("lmtp")
+    try:
+        postfix.start(group)
+        with smtplib.SMTP("127.0.0.1", port, timeout=30) as s:
+            s.sendmail("a@far.test", ["alice@example.test", "bob@example.test"],
+                       f"From: a@far.test\r\nSubject: {token}\r\n\r\nhello\r\n")
+        wait_for(lambda: postfix.queue_length() == 0)
+    finally:
+        postfix.stop()
+        group.close()
+    assert boxes(world, token) == {"alice": 1, "bob": 1}
+    assert [e["rcpts"] for e in world.events("smtp.accepted")][-1] == "2"
+
+
+@root
+def test_we_deliver_to_dovecot(world, token, tmp_path):
+    from peers import Dovecot
+    os.chmod(tmp_path, 0o755)
+    for up in tmp_path.parents[:2]:
+        os.chmod(up, 0o755)
+    dovecot = Dovecot(str(tmp_path / "dovecot"), free_port(), free_port(), {"carol@store.test": "secret"})
+    with open(tmp_path / "dovecot/dovecot.conf", "a") as f:
+        f.write("protocols = imap lmtp\nservice lmtp {\n  chroot =\n  inet_listener lmtp {\n    address = 127.0.0.1\n"
+                f"    port = {world.store}\n  }}\n}}\n")
+    try:
+        dovecot.start()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with smtplib.SMTP_SSL("127.0.0.1", world.ports["submissions"], context=context, timeout=30) as s:
+            s.login("alice@example.test", PASSWORD)
+            s.sendmail("alice@example.test", ["carol@store.test"],
+                       f"From: alice@example.test\r\nSubject: {token}\r\n\r\nhello\r\n")
+
+        def arrived():
+            for at, _, files in os.walk(tmp_path / "dovecot"):
+                if at.endswith("/new"):
+                    return any(token in open(f"{at}/{f}", errors="replace").read() for f in files)
+        wait_for(arrived)
+        time.sleep(0.1)
+        assert world.queue_length() == 0
+    finally:
+        dovecot.stop()
