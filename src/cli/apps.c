@@ -87,6 +87,27 @@ cmd_app_delete(struct cli *c)
 }
 
 int
+cmd_app_token(struct cli *c)
+{
+	struct cli_drop_app_token in = { .revoke = cli_option(c, "--revoke", NULL) };
+	struct cli_drop_app_token_answer out = { .status = CLI_DROP_RESULT_FAILED };
+	struct ipc_client *client;
+	enum ipc_status sent;
+	int st;
+
+	if (!cli_args(c, 1, "app token NAME [--revoke]"))
+		return EX_USAGE;
+	client = cli_connect(c, "drop");
+	in.name = slice_z(c->argv[0]);
+	sent = cli_drop_app_token(client, &in, cli_deadline(), c->arena, &out);
+	st = cli_answered(sent, out.status, S("no such program"), c->argv[0]);
+	if (st == EX_OK && out.token.n > 0)
+		(void)printf("%.*s\n", SFMT(out.token));
+	ipc_client_free(&client);
+	return st;
+}
+
+int
 cmd_app_list(struct cli *c)
 {
 	static const char *const columns[] = { "name", "uid", "from", "per hour", "per recipient", NULL };

@@ -112,6 +112,7 @@ int cmd_account_limit(struct cli *c);
 int cmd_account_limits(struct cli *c);
 int cmd_app_add(struct cli *c);
 int cmd_app_list(struct cli *c);
+int cmd_app_token(struct cli *c);
 int cmd_app_delete(struct cli *c);
 int cmd_app_user_set(struct cli *c);
 int cmd_app_user_import(struct cli *c);

@@ -44,6 +44,8 @@ const struct command commands[] = {
 	{ "app", "add", "NAME --uid UID|USER|any --from ADDRESS... [--per-hour N] [--per-recipient N]",
 	    "let a local program send mail, or change how", "--uid --from --per-hour --per-recipient", cmd_app_add },
 	{ "app", "list", "", "local programs that may send", "", cmd_app_list },
+	{ "app", "token", "NAME [--revoke]", "a new token with which the program is known over HTTP; the old one is void",
+	    "--revoke", cmd_app_token },
 	{ "app", "delete", "NAME", "delete a program with its users and templates", "", cmd_app_delete },
 	{ "app-user", "set", "APP ID ADDRESS", "whom the program means by ID", "", cmd_app_user_set },
 	{ "app-user", "import", "APP FILE|-", "the same for lines of \"ID ADDRESS\"", "", cmd_app_user_import },

@@ -318,20 +318,97 @@ def test_letters(target, shop, token):
     assert "alice" not in talk(path, b'{"user":42,"subject":"s","text":"t"}\n', uid=SHOP).decode()
 
 
-@as_root
-@pytest.mark.parametrize("language,program", [("php", "php"), ("python", "/usr/bin/python3"), ("sh", "sh")])
-def test_examples_of_the_manual(target, shop, tmp_path, language, program):
-    if not shutil.which(program) or (language == "sh" and not shutil.which("nc")):
-        pytest.skip(f"{program} or nc is not installed")
+def http_address(target):
+    """Where letters come over HTTP, if they do."""
+    with open(target.server.config) as f:
+        found = re.search(r'http = "([0-9.]+:[0-9]+)"', f.read())
+    return found and found.group(1)
+
+
+def example(heading, language):
+    """The example under this heading of the manual."""
     with open(TOP + "/doc/applications.md") as f:
-        code = re.search(rf"```{language}\n(.*?)```", f.read(), re.S).group(1)
-    assert "/run/postern/drop" in code and len(code.splitlines()) <= 12
-    mark = f"M-{language}-{os.getpid()}"
+        section = f.read().split("### " + heading + "\n")[1].split("\n### ")[0]
+    code = re.search(rf"```{language}\n(.*?)```", section, re.S).group(1)
+    assert len(code.splitlines()) <= 12
+    return code
+
+
+PROGRAMS = [("php", "php"), ("python", "/usr/bin/python3"), ("sh", "sh")]
+
+
+@as_root
+@pytest.mark.parametrize("way", ["Over the socket", "Over HTTP"])
+@pytest.mark.parametrize("language,program", PROGRAMS)
+def test_examples_of_the_manual(target, shop, way, language, program):
+    needed = {"php": ["php"], "python": [], "sh": ["curl" if "HTTP" in way else "nc"]}[language]
+    for p in needed:
+        if not shutil.which(p):
+            pytest.skip(f"{p} is not installed")
+    code, environment = example(way, language), dict(os.environ)
+    if way == "Over HTTP":
+        if not http_address(target):
+            pytest.skip("this server has no HTTP for local programs")
+        code = code.replace("127.0.0.1:8025", http_address(target))
+        environment["MAIL_TOKEN"] = target.server.cli("app", "token", "shop").stdout.strip()
+    mark = f"M-{language}-{len(way)}-{os.getpid()}"
+    assert "A-17" in code
     code = code.replace("/run/postern/drop", socket_path(target)).replace("A-17", mark)
     target.server.cli("app-user", "set", "shop", "42", "alice@example.test")
     target.server.cli("app-template", "set", "shop", "sent", "--subject", "Order {{number}}", stdin="Dear {{name}}\n")
     done = subprocess.run([program], input=code.encode(), capture_output=True, timeout=90, user=SHOP, group=SHOP,
-                          extra_groups=[], cwd="/")
+                          extra_groups=[], cwd="/", env=environment)
     assert done.returncode == 0, done
     with target.box(target.alice) as box:
         assert len(box.find(mark)) == 1
+
+
+def test_H_cases_of_letters_over_http(target, shop):
+    """H-001..H-007 and H-009 at the one door for HTTP that there is: an answer, the end, and no second request."""
+    if not http_address(target):
+        pytest.skip("this server has no HTTP for local programs")
+    host, port = http_address(target).split(":")
+    token = target.server.cli("app", "token", "shop").stdout.strip()
+    good = f"Host: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+    post = "POST /letters HTTP/1.1\r\n" + good
+
+    def ask(data, wait=5.0):
+        with socket.create_connection((host, int(port)), timeout=wait) as s:
+            got = b""
+            try:
+                s.sendall(data.encode())
+                while True:
+                    more = s.recv(65536)
+                    if not more:
+                        break
+                    got += more
+            except (ConnectionError, BrokenPipeError):
+                pass
+            return got.decode()
+
+    for data, codes in (
+            (post + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}}", "400"),
+            (post + "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + post, "400"),
+            (post + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n" + post, "501"),
+            (post + "Transfer-Encoding : chunked\r\nContent-Length: 2\r\n\r\n{}", "400"),
+            (post + "\r\n", "411"),
+            ("GET /" + "a" * 65536 + " HTTP/1.1\r\n" + good + "\r\n", "414"),
+            (post + "A: b\r\n" * 5000 + "\r\n", "431"),
+            (post + "A: " + "b" * 8_000_000 + "\r\n\r\n", "431"),
+            ("TRACE /letters HTTP/1.1\r\n" + good + "\r\n", "405"),
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505"),
+            ("GET http://evil/letters HTTP/1.1\r\n" + good + "\r\n", "400"),
+            ("GET /../drop.db HTTP/1.1\r\n" + good + "\r\n", "404"),
+            (post + "Content-Length: 200000\r\n\r\n" + "[" * 200000, "400")):
+        got = ask(data)
+        # what is refused in the middle of being sent may be answered by the end alone
+        assert got.count("HTTP/1.1 ") <= 1 and (got[9:12] == codes or (got == "" and len(data) > 20000)), (data[:200], got)
+        assert token not in got
+    # H-004: a head that comes slowly costs half a minute at most, and nobody waits for it
+    slow = socket.create_connection((host, int(port)), timeout=50)
+    slow.sendall(b"POST /letters HTTP/1.1\r\nX: ")
+    began = time.monotonic()
+    assert ask(post + "Content-Length: 2\r\nConnection: close\r\n\r\n{}").startswith("HTTP/1.1 422")
+    assert time.monotonic() - began < 1
+    assert slow.recv(20).startswith(b"HTTP/1.1 408") and 20 < time.monotonic() - began < 40
+    slow.close()

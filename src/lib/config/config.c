@@ -385,6 +385,34 @@ reports(cfg_t *sec, struct config_reports *r)
 	return true;
 }
 
+/* "127.0.0.1:8025", "[::1]:8025" or "/path": never an address that others could reach. */
+static bool
+drop(cfg_t *sec, struct config_drop *d)
+{
+	struct slice where = slice_z(cfg_getstr(sec, "http")), host, port;
+	size_t colon = slice_rfind_byte(where, ':');
+	uint32_t n;
+	struct ip ip;
+
+	if (where.n < sizeof d->http && (where.n == 0 || slice_at(where, 0) == '/')) {
+		(void)snprintf(d->http, sizeof d->http, "%.*s", SFMT(where));
+		return true;
+	}
+	host = colon == SLICE_NONE ? where : slice_head(where, colon);
+	port = colon == SLICE_NONE ? S("") : slice_from(where, colon + 1);
+	if (host.n > 2 && slice_at(host, 0) == '[' && slice_at(host, host.n - 1) == ']')
+		host = slice_sub(host, 1, host.n - 2);
+	if (!ip_parse(host, &ip) || (ip.n == 4 ? ip.b[0] != 127 : !slice_eq(host, S("::1"))) || !slice_u32(port, &n) ||
+	    n == 0 || n > 65535) {
+		cfg_error(sec, "drop: http is \"%.*s\"; it has to be a loopback address with a port (127.0.0.1:8025), or a path",
+		    SFMT(slice_head(where, 200)));
+		return false;
+	}
+	(void)snprintf(d->http, sizeof d->http, "%.*s", SFMT(host));
+	d->http_port = (uint16_t)n;
+	return true;
+}
+
 static bool
 fetch(cfg_t *sec, struct config *c)
 {
@@ -435,7 +463,7 @@ check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 		if (!listener(cfg_getnsec(cfg, "listen", i), c))
 			return false;
 	if (!dns(cfg_getsec(cfg, "dns"), &c->dns) || !reports(cfg_getsec(cfg, "reports"), &c->reports) ||
-	    !queue(cfg_getsec(cfg, "queue"), &c->queue) ||
+	    !queue(cfg_getsec(cfg, "queue"), &c->queue) || !drop(cfg_getsec(cfg, "drop"), &c->drop) ||
 	    !config_outbound_read(cfg_getsec(cfg, "outbound"), &c->outbound) || !fetch(cfg_getsec(cfg, "fetch"), c))
 		return false;
 	if (c->n_listeners == 0)
@@ -463,6 +491,7 @@ config_read(const char *path, struct config *out, struct buf *errors)
 	static cfg_opt_t dns_opts[] = { CFG_STR_LIST("servers", "{}", CFGF_NONE),
 		CFG_STR_LIST("trust_anchor", "{/usr/share/dns/root.key}", CFGF_NONE), CFG_INT("timeout", 5, CFGF_NONE),
 		CFG_END() };
+	static cfg_opt_t drop_opts[] = { CFG_STR("http", "", CFGF_NONE), CFG_END() };
 	static cfg_opt_t fetch_opts[] = { CFG_STR("roots", "/etc/ssl/certs/ca-certificates.crt", CFGF_NONE),
 		CFG_STR_LIST("allow", "{}", CFGF_NONE), CFG_INT("port", 443, CFGF_NONE),
 		CFG_INT("timeout", 600, CFGF_NONE), CFG_END() };
@@ -482,7 +511,7 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_SEC("listen", listen_opts, CFGF_MULTI | CFGF_TITLE), CFG_SEC("dns", dns_opts, CFGF_NONE),
 		CFG_SEC("queue", queue_opts, CFGF_NONE), CFG_SEC("reports", reports_opts, CFGF_NONE),
 		CFG_SEC("outbound", config_outbound_opts, CFGF_NONE),
-		CFG_SEC("fetch", fetch_opts, CFGF_NONE), CFG_END() };
+		CFG_SEC("fetch", fetch_opts, CFGF_NONE), CFG_SEC("drop", drop_opts, CFGF_NONE), CFG_END() };
 	static struct config c;
 	cfg_t *cfg = cfg_init(opts, CFGF_NONE);
 	bool ok = false;

@@ -79,6 +79,12 @@ struct config_service {
 };
 #define CONFIG_SERVICES 8
 
+/* drop { ... }: local programs */
+struct config_drop {
+	char http[108];	    /* where letters come over HTTP: a loopback address, or the path of a socket; "": nowhere */
+	uint16_t http_port; /* 0 with a path */
+};
+
 struct config {
 	char hostname[256];
 	char data_dir[256], run_dir[256], room_dir[256];
@@ -98,6 +104,7 @@ struct config {
 	struct config_dns dns;
 	struct config_outbound outbound;
 	struct config_reports reports;
+	struct config_drop drop;
 	char fetch_roots[256], fetch_allow[1024]; /* networks with a space between */
 	uint16_t fetch_port;
 	uint32_t fetch_timeout; /* seconds for one exchange */

@@ -19,10 +19,13 @@ static const struct db_step steps[] = {
 	  " PRIMARY KEY(app, id)) WITHOUT ROWID;"
 	  "CREATE TABLE template(app TEXT NOT NULL, name TEXT NOT NULL, subject TEXT NOT NULL,"
 	  " text TEXT NOT NULL, PRIMARY KEY(app, name)) WITHOUT ROWID" },
+	{ "CREATE TABLE token(app TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE) WITHOUT ROWID;"
+	  "CREATE TABLE rate(key INTEGER PRIMARY KEY, until INTEGER NOT NULL)" },
 };
 
 enum { Q_NAMED, Q_OF_UID, Q_SET, Q_DROP, Q_LIST, Q_USERS_DROP, Q_TEMPLATES_DROP, Q_USER_SET, Q_USER_DROP,
-	Q_USER, Q_USERS, Q_TEMPLATE_SET, Q_TEMPLATE_DROP, Q_TEMPLATE, Q_TEMPLATES, Q_MAX };
+	Q_USER, Q_USERS, Q_TEMPLATE_SET, Q_TEMPLATE_DROP, Q_TEMPLATE, Q_TEMPLATES,
+	Q_BY_NAME, Q_TOKEN_SET, Q_TOKEN_DROP, Q_OF_TOKEN, Q_RATES, Q_RATES_DROP, Q_RATE_ADD, Q_MAX };
 
 #define APP "SELECT name, uid, senders, per_hour, per_recipient FROM app "
 
@@ -42,6 +45,13 @@ static const char *const text[] = {
 	[Q_TEMPLATE_DROP] = "DELETE FROM template WHERE app=? AND name=?",
 	[Q_TEMPLATE] = "SELECT name, subject, text FROM template WHERE app=? AND name=?",
 	[Q_TEMPLATES] = "SELECT name, subject, text FROM template WHERE app=? AND name>? ORDER BY name",
+	[Q_BY_NAME] = APP "WHERE name=?",
+	[Q_TOKEN_SET] = "INSERT OR REPLACE INTO token VALUES(?,?)",
+	[Q_TOKEN_DROP] = "DELETE FROM token WHERE app=?",
+	[Q_OF_TOKEN] = APP "WHERE name=(SELECT app FROM token WHERE hash=?)",
+	[Q_RATES] = "SELECT key, until FROM rate",
+	[Q_RATES_DROP] = "DELETE FROM rate",
+	[Q_RATE_ADD] = "INSERT OR REPLACE INTO rate VALUES(?,?)",
 };
 
 enum store_err
@@ -187,7 +197,7 @@ app_set(struct apps *a, const struct app *app)
 enum store_err
 app_delete(struct apps *a, struct slice name)
 {
-	static const unsigned all[] = { Q_USERS_DROP, Q_TEMPLATES_DROP, Q_DROP };
+	static const unsigned all[] = { Q_USERS_DROP, Q_TEMPLATES_DROP, Q_TOKEN_DROP, Q_DROP };
 	enum store_err e;
 
 	(void)db_begin(&a->db);
@@ -201,14 +211,13 @@ app_delete(struct apps *a, struct slice name)
 	return finish(a, e);
 }
 
+/* The one program that a bound question finds. */
 static enum store_err
-of_uid(struct apps *a, uint32_t uid, struct arena *ar, struct app *out)
+one_app(struct apps *a, sqlite3_stmt *q, struct arena *ar, struct app *out)
 {
-	sqlite3_stmt *q = db_stmt(&a->db, Q_OF_UID);
 	struct app app;
 	bool ok;
 
-	db_int(q, 1, uid);
 	if (!db_row(&a->db, q))
 		return a->db.err != STORE_OK ? a->db.err : STORE_NONE;
 	app = read_app(q);
@@ -217,6 +226,15 @@ of_uid(struct apps *a, uint32_t uid, struct arena *ar, struct app *out)
 	if (ok)
 		*out = app;
 	return ok ? STORE_OK : STORE_LIMIT;
+}
+
+static enum store_err
+of_uid(struct apps *a, uint32_t uid, struct arena *ar, struct app *out)
+{
+	sqlite3_stmt *q = db_stmt(&a->db, Q_OF_UID);
+
+	db_int(q, 1, uid);
+	return one_app(a, q, ar, out);
 }
 
 enum store_err
@@ -246,6 +264,92 @@ app_list(struct apps *a, struct slice after, bool (*fn)(void *ctx, const struct 
 		}
 	}
 	return a->db.err;
+}
+
+enum store_err
+app_named(struct apps *a, struct slice name, struct arena *ar, struct app *out)
+{
+	sqlite3_stmt *q;
+
+	(void)db_read(&a->db);
+	q = db_stmt(&a->db, Q_BY_NAME);
+	db_text(q, 1, name);
+	return one_app(a, q, ar, out);
+}
+
+/* ---- tokens: 256 random bits, so that a plain hash keeps them ---- */
+
+enum store_err
+app_token_set(struct apps *a, struct slice name, struct slice random, struct buf *token)
+{
+	uint8_t hash[STORE_SHA256];
+	enum store_err e;
+	sqlite3_stmt *q;
+
+	if (random.n > 0 && (random.n != 32 || !buf_add(token, S("pd_")) || !hex_encode(token, random)))
+		return STORE_LIMIT;
+	store_sha256(buf_slice(token), hash);
+	(void)db_begin(&a->db);
+	e = named(a, name);
+	if (e != STORE_OK)
+		return finish(a, e);
+	q = db_stmt(&a->db, random.n > 0 ? Q_TOKEN_SET : Q_TOKEN_DROP);
+	db_text(q, 1, name);
+	if (random.n > 0)
+		db_blob(q, 2, slice_of(hash, sizeof hash));
+	return finish(a, db_run(&a->db, q));
+}
+
+enum store_err
+app_of_token(struct apps *a, struct slice token, struct arena *ar, struct app *out)
+{
+	uint8_t hash[STORE_SHA256];
+	sqlite3_stmt *q;
+
+	if (token.n != APPS_TOKEN)
+		return STORE_NONE;
+	store_sha256(token, hash);
+	(void)db_read(&a->db);
+	q = db_stmt(&a->db, Q_OF_TOKEN);
+	db_blob(q, 1, slice_of(hash, sizeof hash));
+	return one_app(a, q, ar, out);
+}
+
+/* ---- what was counted ---- */
+
+enum store_err
+app_rates_load(struct apps *a, void (*fn)(void *ctx, uint64_t key, uint64_t until), void *ctx)
+{
+	sqlite3_stmt *q;
+
+	(void)db_read(&a->db);
+	q = db_stmt(&a->db, Q_RATES);
+	while (db_row(&a->db, q))
+		fn(ctx, db_get_int(q, 0), db_get_int(q, 1));
+	return a->db.err;
+}
+
+void
+app_rates_begin(struct apps *a)
+{
+	(void)db_begin(&a->db);
+	(void)db_run(&a->db, db_stmt(&a->db, Q_RATES_DROP));
+}
+
+void
+app_rates_add(struct apps *a, uint64_t key, uint64_t until)
+{
+	sqlite3_stmt *q = db_stmt(&a->db, Q_RATE_ADD);
+
+	db_int(q, 1, key);
+	db_int(q, 2, until);
+	(void)db_run(&a->db, q);
+}
+
+enum store_err
+app_rates_commit(struct apps *a)
+{
+	return db_commit(&a->db);
 }
 
 /* ---- people ---- */

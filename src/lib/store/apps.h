@@ -3,6 +3,7 @@
  * own, and its templates. Every change is durable when the call returns. One thread. */
 #pragma once
 
+#include "lib/base/buf.h"
 #include "lib/store/store.h"
 
 struct apps;
@@ -12,6 +13,7 @@ struct apps;
 #define APPS_SENDERS ((size_t)1000)	/* bytes */
 #define APPS_SUBJECT ((size_t)500)
 #define APPS_TEXT ((size_t)32000)
+#define APPS_TOKEN ((size_t)67)		/* bytes of a token: "pd_" and 64 hexadecimal digits */
 #define APPS_ANYBODY UINT32_MAX		/* uid of a program that stands for everybody without one */
 
 struct app {
@@ -37,6 +39,20 @@ enum store_err app_delete(struct apps *a, struct slice name);
 enum store_err app_of(struct apps *a, uint32_t uid, struct arena *ar, struct app *out);
 enum store_err app_list(struct apps *a, struct slice after, bool (*fn)(void *ctx, const struct app *app),
     void *ctx);
+
+/* The token with which a program is known over HTTP, where no uid can be asked for; random is 32 fresh octets. Only its
+ * hash is kept. A program has one: an older one is void from then on. Empty random: none any more. */
+enum store_err app_token_set(struct apps *a, struct slice name, struct slice random, struct buf *token);
+enum store_err app_of_token(struct apps *a, struct slice token, struct arena *ar, struct app *out);
+/* The program of this name, as app_of(). */
+enum store_err app_named(struct apps *a, struct slice name, struct arena *ar, struct app *out);
+
+/* What counts against limits, kept over a restart: app_rates_begin(), one app_rates_add() for each, app_rates_commit()
+ * replace all of it. */
+enum store_err app_rates_load(struct apps *a, void (*fn)(void *ctx, uint64_t key, uint64_t until), void *ctx);
+void app_rates_begin(struct apps *a);
+void app_rates_add(struct apps *a, uint64_t key, uint64_t until);
+enum store_err app_rates_commit(struct apps *a);
 
 /* STORE_NONE: no such program. STORE_REFUSED: no id or no address. One transaction for all of them. */
 enum store_err app_user_begin(struct apps *a, struct slice app);

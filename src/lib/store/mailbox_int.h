@@ -9,10 +9,6 @@
 #include "lib/store/mailbox.h"
 #include "lib/store/memfd.h"
 
-#define STORE_SHA256 32u /* bytes */
-/* SHA-256 of in (FIPS 180-4). */
-void store_sha256(struct slice in, uint8_t out[static STORE_SHA256]);
-
 struct mailbox {
 	struct db db;
 	pthread_mutex_t lock;		/* db and all below */

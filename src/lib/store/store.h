@@ -28,3 +28,7 @@ const char *store_err_name(enum store_err e);
 
 /* Most bytes of one stored message: LIMIT_MESSAGE plus the header fields put before it. */
 #define LIMIT_STORE_MESSAGE ((uint64_t)104857600)
+
+#define STORE_SHA256 32u /* bytes */
+/* SHA-256 of in (FIPS 180-4). */
+void store_sha256(struct slice in, uint8_t out[static STORE_SHA256]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What the administrator changes: programs, the people they write to, templates. */
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "ipc/cli_drop.h"
 #include "rooms/drop/drop.h"
@@ -131,6 +132,27 @@ on_app_delete(void *ctx, struct ipc_call *call, struct cli_drop_app_delete *m)
 	out.status = result_of(e);
 	out.text = text_of(out.status, S(""));
 	(void)cli_drop_app_delete_answer(call, &out);
+}
+
+static void
+on_app_token(void *ctx, struct ipc_call *call, struct cli_drop_app_token *m)
+{
+	struct drop_room *r = ((struct drop_admin *)ctx)->room;
+	struct cli_drop_app_token_answer out = { .status = CLI_DROP_RESULT_FAILED };
+	own(buf_t) token = { .max = APPS_TOKEN };
+	uint8_t random[32];
+	enum store_err e;
+
+	PN_ASSERT(getrandom(random, sizeof random, 0) == (ssize_t)sizeof random);
+	(void)pthread_mutex_lock(&r->lock);
+	e = app_token_set(r->apps, m->name, m->revoke ? S("") : slice_of(random, sizeof random), &token);
+	(void)pthread_mutex_unlock(&r->lock);
+	explicit_bzero(random, sizeof random);
+	changed(e, S("app.token"), m->name, m->revoke ? S("revoked") : S("made"));
+	out.status = result_of(e);
+	if (e == STORE_OK)
+		out.token = buf_slice(&token);
+	(void)cli_drop_app_token_answer(call, &out);
 }
 
 static void
@@ -300,6 +322,7 @@ on_template_list(void *ctx, struct ipc_call *call, struct cli_drop_template_list
 static const struct cli_drop_server handlers = { .app_set = on_app_set,
 	.app_list = on_app_list,
 	.app_delete = on_app_delete,
+	.app_token = on_app_token,
 	.user_set = on_user_set,
 	.user_list = on_user_list,
 	.user_delete = on_user_delete,

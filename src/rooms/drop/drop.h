@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * drop: mail of local programs. A Unix socket that everybody on the machine may connect to; the kernel
  * says which uid is there (SO_PEERCRED), drop.db what that uid may send as, how much, and whom it may
- * write to by a number instead of an address.
+ * write to by a number instead of an address. Where the configuration says so, letters come over HTTP
+ * too: there a token says which program it is.
  *
  *   program --(text, or JSON lines)--> intake --> mail, letter --> pass: auth, scan, queue --> answer
+ *   program --(POST /letters)--------> http ----------^
  *
  * Whoever connects is an ordinary user at best: everything is bounded, everybody has a share of the
  * connections, and nothing that is sent here hurts more than its own connection (L-003). */
@@ -34,6 +36,13 @@
 #define DROP_ACCEPT_MS 60000u
 #define DROP_RCPTS ((size_t)100)	/* recipients of one message (count) */
 #define DROP_LETTER ((size_t)65536)	/* one JSON line */
+#define DROP_HTTP_SHARE 32u	/* of the connections, of HTTP (count) */
+#define DROP_HTTP_HEAD_MS 30000u	/* a whole head */
+#define DROP_HTTP_BODY_MS 60000u	/* a whole body */
+#define DROP_HTTP_BODY ((size_t)524288)
+#define DROP_HTTP_LETTERS ((size_t)100)	/* of one request (count) */
+#define DROP_HTTP_REQUESTS 100u	/* of one connection (count) */
+#define DROP_KEEP_MS 60000u	/* what was counted is written down: a restart forgives a minute at most */
 #define DROP_ROOT_PER_HOUR 1000u
 #define DROP_TICK_MS 100u	/* answers to letters come at multiples of this: how long it took tells nothing */
 
@@ -57,8 +66,9 @@ struct drop_room {
 	struct drop_backend back;
 	struct slice hostname, postmaster; /* postmaster may be empty: root is nobody then */
 	uint64_t max_size;
-	int listener;
-	struct loop_watch *watch;
+	int listener, http_listener;
+	struct loop_watch *watch, *http_watch;
+	struct loop_timer *keep;
 	struct drop_admin *admins;
 	struct drop_conv *first; /* of the loop's thread */
 	uint64_t told_ms;	 /* the last event about too many connections */
@@ -76,7 +86,8 @@ struct drop_conv {
 	struct arena *arena; /* holds this struct */
 	struct stream stream;
 	struct buf line; /* that is being read */
-	uint32_t uid;
+	bool http;
+	uint32_t uid; /* of HTTP: that of the program whose token it was */
 	uint64_t session;
 	uint64_t until_ms;
 	unsigned messages; /* so far */
@@ -112,8 +123,10 @@ struct drop_mail {
 void drop_room_init(struct drop_room *r, struct proc *p, struct loop *l, struct apps *apps);
 /* Takes connections from now on. */
 void drop_listen(struct drop_room *r, int fd);
-/* A connection, as from the listener; uid is the peer's. */
-void drop_take(struct drop_room *r, int fd, uint32_t uid);
+/* The same for HTTP. */
+void drop_listen_http(struct drop_room *r, int fd);
+/* A connection, as from a listener; uid is the peer's (HTTP: 0). */
+void drop_take(struct drop_room *r, int fd, uint32_t uid, bool http);
 void drop_introduce(void *room, const char *peer, const char *instance, int fd);
 void drop_stop(void *room);
 
@@ -130,6 +143,11 @@ void drop_mail_end(struct drop_mail *m);
 
 /* letter.c: one JSON line, and its answer as one */
 void drop_letter(struct drop_conv *c, const struct app *app, struct slice line, struct buf *out);
+/* One letter, or an array of up to DROP_HTTP_LETTERS, and the answer in the same form; an HTTP status. */
+unsigned drop_letters(struct drop_conv *c, const struct app *app, struct slice body, struct buf *out);
+
+/* http.c: the whole conversation */
+void drop_http(struct drop_conv *c);
 
 /* pass.c: whoever the message is for, through scan to queue. */
 void drop_pass(struct drop_mail *m, struct drop_answer *an);

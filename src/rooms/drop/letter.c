@@ -269,10 +269,10 @@ wait_for_tick(uint64_t start)
 	(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 }
 
-/* A letter is an object with one object in it. jansson calls itself for each level, up to 2,048: more
- * than the stack of a thread here holds. */
+/* A letter is an object with one object in it, and may lie in an array. jansson calls itself for each level, up to 2,048:
+ * more than the stack of a thread here holds (H-015). */
 static bool
-is_shallow(struct slice s)
+is_shallow(struct slice s, unsigned most)
 {
 	unsigned depth = 0;
 	bool text = false;
@@ -286,7 +286,7 @@ is_shallow(struct slice s)
 		} else if (c == '"') {
 			text = true;
 		} else if (c == '{' || c == '[') {
-			if (++depth > 3)
+			if (++depth > most)
 				return false;
 		} else if ((c == '}' || c == ']') && depth > 0) {
 			depth--;
@@ -295,25 +295,59 @@ is_shallow(struct slice s)
 	return true;
 }
 
-void
-drop_letter(struct drop_conv *c, const struct app *app, struct slice line, struct buf *out)
+/* One letter, read; its answer comes at a tick. 200, 422 or 503. */
+static unsigned
+letter_of(struct drop_conv *c, const struct app *app, json_t *o, struct buf *out)
 {
 	own(arena_p) a = arena_new("letter", LIMIT_ARENA_MESSAGE);
 	struct drop_answer an = { 550, "5.5.2", "not a letter: {\\\"user\\\": ..., \\\"template\\\" or \\\"subject\\\" "
 	    "and \\\"text\\\": ...}" };
 	uint64_t start = clock_mono_ms();
 	struct letter l;
-	json_t *o = is_shallow(line) ? json_loadb((const char *)line.p, line.n, JSON_REJECT_DUPLICATES, NULL) : NULL;
 
 	if (json_is_object(o) && read_letter(o, a, &l))
 		send_letter(c, app, &l, a, &an);
-	json_decref(o);
 	if (an.code != 250)
 		EVENT(an.code >= 500 ? EVENT_DROP_REFUSED : EVENT_DROP_DEFERRED, c->session, S(""), S(""),
 		    EF("program", app->name), EN("uid", c->uid), EN("code", an.code), EF("text", slice_z(an.text)));
 	wait_for_tick(start);
 	if (an.code == 250)
-		(void)buf_add(out, S("{\"status\":\"ok\"}\n"));
+		(void)buf_add(out, S("{\"status\":\"ok\"}"));
 	else
-		(void)buf_fmt(out, "{\"status\":\"%s\",\"text\":\"%s\"}\n", an.code >= 500 ? "refused" : "later", an.text);
+		(void)buf_fmt(out, "{\"status\":\"%s\",\"text\":\"%s\"}", an.code >= 500 ? "refused" : "later", an.text);
+	return an.code == 250 ? 200 : an.code >= 500 ? 422 : 503;
+}
+
+void
+drop_letter(struct drop_conv *c, const struct app *app, struct slice line, struct buf *out)
+{
+	json_t *o = is_shallow(line, 3) ? json_loadb((const char *)line.p, line.n, JSON_REJECT_DUPLICATES, NULL) : NULL;
+
+	(void)letter_of(c, app, o, out);
+	(void)buf_byte(out, '\n');
+	json_decref(o);
+}
+
+unsigned
+drop_letters(struct drop_conv *c, const struct app *app, struct slice body, struct buf *out)
+{
+	json_t *all = is_shallow(body, 4) ? json_loadb((const char *)body.p, body.n, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	size_t n = json_array_size(all);
+	unsigned code = 200;
+
+	if (json_is_object(all)) {
+		code = letter_of(c, app, all, out);
+	} else if (!json_is_array(all) || n == 0 || n > DROP_HTTP_LETTERS) {
+		(void)buf_fmt(out, "{\"status\":\"refused\",\"text\":\"not a letter, nor an array of 1 to %zu\"}", DROP_HTTP_LETTERS);
+		code = 400;
+	} else {
+		for (size_t i = 0; i < n; i++) {
+			(void)buf_byte(out, i == 0 ? '[' : ',');
+			(void)letter_of(c, app, json_array_get(all, i), out);
+		}
+		(void)buf_byte(out, ']');
+	}
+	(void)buf_byte(out, '\n');
+	json_decref(all);
+	return code;
 }

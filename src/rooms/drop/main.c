@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * drop: mail of local programs.
  *
- * From warden: the directory of drop.db, the listening socket "local", the settings hostname,
+ * From warden: the directory of drop.db, the listening sockets "local" and (where configured) "http", the settings hostname,
  * message_size and postmaster (who root writes as; may be empty); the peers auth, scan, queue and the
  * administrator's cli. */
 #include <stdio.h>
@@ -25,7 +25,7 @@ main(void)
 	struct proc *p = proc_boot("drop");
 	uint64_t max_size = proc_number(p, "message_size", 1024, UINT32_MAX);
 	struct slice hostname = proc_setting(p, "hostname"), postmaster = proc_setting(p, "postmaster");
-	int listener = proc_descriptor(p, "local");
+	int listener = proc_descriptor(p, "local"), http = proc_descriptor(p, "http");
 	struct proc_walls walls = { .own = own_calls, .threads = true, .files = true, .max_files = 512,
 		.max_file_size = (uint64_t)1 << 34 };
 	struct loop *loop = loop_new();
@@ -50,5 +50,7 @@ main(void)
 	room.postmaster = postmaster;
 	room.max_size = max_size;
 	drop_listen(&room, listener);
+	if (http >= 0)
+		drop_listen_http(&room, http);
 	return proc_serve(p, loop, &peers, &room);
 }

@@ -158,7 +158,7 @@ talk(uint32_t uid, struct slice said)
 	if (said.n > 0)
 		assert_int_equal(send(ends[1], said.p, said.n, MSG_NOSIGNAL), said.n);
 	assert_int_equal(shutdown(ends[1], SHUT_WR), 0);
-	drop_take(&room, ends[0], uid);
+	drop_take(&room, ends[0], uid, false);
 	for (int i = 0; i < 500 && room.first != NULL; i++)
 		loop_once(room.loop, 20);
 	n = recv(ends[1], text, sizeof text - 1, MSG_DONTWAIT);
@@ -328,6 +328,184 @@ bad_letters(void **state)
 	assert_int_equal(other.accepted, 0);
 }
 
+/* ---- HTTP ---- */
+
+static char token[APPS_TOKEN + 1];
+
+static void
+make_token(void)
+{
+	static const uint8_t random[32] = { 1, 2, 3 };
+	own(buf_t) b = { .max = APPS_TOKEN };
+
+	assert_int_equal(app_token_set(room.apps, S("shop"), slice_of(random, sizeof random), &b), STORE_OK);
+	assert_int_equal(b.n, APPS_TOKEN);
+	memcpy(token, b.p, b.n);
+}
+
+/* One connection over HTTP that says this and waits for the end; what was answered. */
+static const char *
+ask(const char *head, const char *body)
+{
+	static char text[20000];
+	static char said[20000];
+	int ends[2], n = snprintf(said, sizeof said, "%s\r\n%s", head, body);
+	ssize_t got;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	assert_int_equal(send(ends[1], said, (size_t)n, MSG_NOSIGNAL), n);
+	assert_int_equal(shutdown(ends[1], SHUT_WR), 0);
+	drop_take(&room, ends[0], 0, true);
+	for (int i = 0; i < 500 && room.first != NULL; i++)
+		loop_once(room.loop, 20);
+	got = recv(ends[1], text, sizeof text - 1, MSG_DONTWAIT);
+	text[got < 0 ? 0 : got] = '\0';
+	(void)close(ends[1]);
+	return text;
+}
+
+/* A well-formed request with this body. */
+static const char *
+post(const char *body, const char *fields)
+{
+	char head[600];
+
+	(void)snprintf(head, sizeof head, "POST /letters HTTP/1.1\r\nHost: 127.0.0.1:8025\r\nAuthorization: Bearer %s\r\n"
+	    "Content-Type: application/json\r\nContent-Length: %zu\r\n%s", token, strlen(body), fields);
+	return ask(head, body);
+}
+
+#define LETTER "{\"user\": 42, \"subject\": \"s\", \"text\": \"t\"}"
+#define OK_BODY "{\"status\":\"ok\"}"
+
+static void
+http_letters(void **state)
+{
+	const char *got, *known, *unknown;
+	own(buf_t) none = { .max = APPS_TOKEN };
+	char copy[1000];
+
+	make_token();
+	got = post(LETTER, "");
+	STARTS(got, "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n");
+	HOLDS(got, "\r\n\r\n" OK_BODY "\n");
+	assert_int_equal(other.accepted, 1);
+	assert_string_equal(other.rcpts, "1 alice@example.test;");
+	HOLDS(other.message, "(from shop, uid 1001)");
+	/* several, each with its answer */
+	got = post("[" LETTER ", {\"user\": 42}, " LETTER "]", "");
+	STARTS(got, "HTTP/1.1 200 OK\r\n");
+	HOLDS(got, "[" OK_BODY ",{\"status\":\"refused\"");
+	assert_int_equal(other.accepted, 3);
+	/* somebody and nobody: the same answer, to the octet */
+	(void)snprintf(copy, sizeof copy, "%s", post(LETTER, ""));
+	known = copy;
+	unknown = post("{\"user\": 44, \"subject\": \"s\", \"text\": \"t\"}", "");
+	assert_string_equal(known, unknown);
+	assert_int_equal(other.accepted, 4);
+	STARTS(post("{\"user\": 42}", ""), "HTTP/1.1 422 ");
+	other.judge_ipc = IPC_UNAVAILABLE;
+	STARTS(post(LETTER, ""), "HTTP/1.1 503 ");
+	other.judge_ipc = IPC_OK;
+	/* a token that was taken back, and one that nobody has */
+	assert_int_equal(app_token_set(room.apps, S("shop"), S(""), &none), STORE_OK);
+	STARTS(post(LETTER, ""), "HTTP/1.1 401 ");
+	token[10] ^= 1;
+	STARTS(post(LETTER, ""), "HTTP/1.1 401 ");
+	assert_int_equal(other.accepted, 4);
+}
+
+#define TOP "POST /letters HTTP/1.1\r\nHost: x\r\n"
+
+/* H-001..H-007, H-009, H-014, H-015 as far as there is something to them: refused, closed, and nothing after it is
+ * another request. */
+static void
+http_hostile(void **state)
+{
+	static const struct {
+		const char *head, *answer;
+	} rows[] = {
+		{ TOP "Content-Length: 1\r\nContent-Length: 2\r\n", "HTTP/1.1 400 " },
+		{ TOP "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n", "HTTP/1.1 400 " },
+		{ TOP "Transfer-Encoding: chunked\r\n", "HTTP/1.1 501 " },
+		{ TOP, "HTTP/1.1 411 " },
+		{ TOP "Content-Length: 1\r\n", "HTTP/1.1 401 " },
+		{ TOP "Content-Length: 1\r\nContent-Encoding: gzip\r\n", "HTTP/1.1 415 " },
+		{ TOP "a\nContent-Length: 1\r\n", "HTTP/1.1 400 " },
+		{ "GET /letters HTTP/1.1\r\nHost: x\r\n", "HTTP/1.1 405 " },
+		{ "TRACE /letters HTTP/1.1\r\nHost: x\r\nX: secret\r\n", "HTTP/1.1 405 " },
+		{ "CONNECT a:25 HTTP/1.1\r\nHost: x\r\n", "HTTP/1.1 400 " },
+		{ "PRI * HTTP/2.0\r\n", "HTTP/1.1 505 " },
+		{ "GET http://a/letters HTTP/1.1\r\nHost: x\r\n", "HTTP/1.1 400 " },
+		{ "GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n", "HTTP/1.1 404 " },
+		{ "GET /letters/%2e%2e/x HTTP/1.1\r\nHost: x\r\n", "HTTP/1.1 404 " },
+		{ "EHLO x\r\n", "HTTP/1.1 400 " },
+	};
+
+	make_token();
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		/* a second request behind it must never be read */
+		const char *got = ask(rows[i].head, TOP "Content-Length: 0\r\n\r\n");
+
+		if (!slice_starts(slice_z(got), slice_z(rows[i].answer)))
+			(void)fprintf(stderr, "row %zu: %s\n", i, got);
+		assert_true(slice_starts(slice_z(got), slice_z(rows[i].answer)));
+		HOLDS(got, "\r\nConnection: close\r\n");
+		assert_null(strstr(&got[8], "HTTP/1.1"));
+		assert_null(strstr(got, "secret"));
+	}
+	STARTS(post("x", "Content-Type: text/plain\r\n"), "HTTP/1.1 400 ");
+	assert_int_equal(other.accepted, 0);
+}
+
+/* H-003, H-015: too much of a head, of a body, of a depth; a body that ends too early is no letter. */
+static void
+http_floods(void **state)
+{
+	static char big[16000];
+	char head[400];
+
+	make_token();
+	memset(big, 'a', 9000);
+	memcpy(big, "POST /", 6);
+	STARTS(ask(big, ""), "HTTP/1.1 414 ");
+	(void)snprintf(big, sizeof big, TOP);
+	for (size_t n = strlen(big); n + 9 < sizeof big; n += 6)
+		memcpy(&big[n], "A: b\r\n", 7);
+	STARTS(ask(big, ""), "HTTP/1.1 431 ");
+	memset(big, '[', 9000);
+	big[9000] = '\0';
+	STARTS(post(big, ""), "HTTP/1.1 400 ");
+	(void)snprintf(head, sizeof head, TOP "Authorization: Bearer %s\r\nContent-Type: application/json\r\n"
+	    "Content-Length: 600000\r\nExpect: 100-continue\r\n", token);
+	STARTS(ask(head, LETTER), "HTTP/1.1 413 ");
+	(void)snprintf(head, sizeof head, TOP "Authorization: Bearer %s\r\nContent-Type: application/json\r\n"
+	    "Content-Length: 100\r\n", token);
+	assert_string_equal(ask(head, LETTER), "");
+	assert_int_equal(other.accepted, 0);
+}
+
+/* U-013 in spirit: a program that is over its limit is so after a restart too. */
+static void
+limits_survive(void **state)
+{
+	for (int i = 0; i < 5; i++)
+		STARTS(mail(SHOP, HEAD, BODY), "250");
+	STARTS(mail(SHOP, HEAD, BODY), "450 4.7.1");
+	drop_stop(&room);
+	ipc_client_free(&room.auth);
+	ipc_client_free(&room.scan);
+	ipc_client_free(&room.queue);
+	apps_close(&room.apps);
+	assert_int_equal(apps_open("drop-test.db", &room.apps), STORE_OK);
+	drop_room_init(&room, NULL, loop_new(), room.apps);
+	room.hostname = S("mx.example.test");
+	room.max_size = 10000;
+	room.back = (struct drop_backend){ play_rcpt, play_judge, play_accept, NULL };
+	STARTS(mail(SHOP, HEAD, BODY), "450 4.7.1");
+	STARTS(mail(SHOP, "mail 1\nto other@far.test\n", BODY), "250");
+}
+
 /* L-003: every truncation, and noise. */
 static void
 garbage(void **state)
@@ -361,14 +539,14 @@ shares(void **state)
 
 	for (size_t i = 0; i <= DROP_PER_UID; i++) {
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends[i]), 0);
-		drop_take(&room, ends[i][0], 1002);
+		drop_take(&room, ends[i][0], 1002, false);
 	}
 	assert_true(recv(ends[DROP_PER_UID][1], text, sizeof text - 1, MSG_DONTWAIT) > 0);
 	STARTS(text, "421 4.7.0");
 	for (int i = 0; i < 3; i++)
 		loop_once(room.loop, 20);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends[DROP_PER_UID]), 0);
-	drop_take(&room, ends[DROP_PER_UID][0], SHOP);
+	drop_take(&room, ends[DROP_PER_UID][0], SHOP, false);
 	assert_true(send(ends[DROP_PER_UID][1], "EHLO\n", 5, 0) == 5);
 	for (int i = 0; i < 50 && recv(ends[DROP_PER_UID][1], text, sizeof text - 1, MSG_DONTWAIT) <= 0; i++)
 		loop_once(room.loop, 20);
@@ -383,6 +561,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_room, close_room)
 		T(takes_mail), T(refuses), T(counts), T(letters), T(bad_letters), T(garbage), T(shares),
+		T(http_letters), T(http_hostile), T(http_floods), T(limits_survive),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -303,6 +303,7 @@ room_boot(struct warden *w, struct room *r)
 	} else if (slice_eq(kind, S("drop"))) {
 		tell(r, "postmaster", slice_z(c->postmaster));
 		hand(r, "local", w->local);
+		hand(r, "http", w->http);
 	} else if (slice_eq(kind, S("auth"))) {
 		tell_number(r, "user_range", c->user_range);
 	}

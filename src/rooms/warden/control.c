@@ -106,9 +106,9 @@ on_reload(void *ctx, struct ipc_call *call, struct cli_warden_reload *m)
 	same_listeners = fresh.n_listeners == w->config.n_listeners &&
 	    memcmp(fresh.listeners, w->config.listeners, sizeof fresh.listeners) == 0;
 	if (!same_listeners || strcmp(fresh.data_dir, w->config.data_dir) != 0 ||
-	    fresh.uid_base != w->config.uid_base) {
+	    fresh.uid_base != w->config.uid_base || memcmp(&fresh.drop, &w->config.drop, sizeof fresh.drop) != 0) {
 		a.status = CLI_WARDEN_RESULT_FAILED;
-		a.text = S("listeners, data_dir and uid_base need a restart; nothing was changed");
+		a.text = S("listeners, data_dir, uid_base and drop need a restart; nothing was changed");
 		(void)cli_warden_reload_answer(call, &a);
 		return;
 	}
@@ -246,24 +246,37 @@ from_listener(void *arg, unsigned ready)
 	w->controls = c;
 }
 
-/* A socket of this name in run_dir with this mode, listening; -1 with errno. */
+/* A Unix socket at this path with this mode, listening; -1 with errno. */
 static int
-open_local(const struct warden *w, const char *name, int type, mode_t mode)
+open_path(const char *path, int type, mode_t mode)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int n = snprintf(at.sun_path, sizeof at.sun_path, "%s/%s", w->config.run_dir, name);
+	int n = snprintf(at.sun_path, sizeof at.sun_path, "%s", path);
+	struct stat st;
 	own(fd_t) fd = -1;
 
 	if (n < 0 || (size_t)n >= sizeof at.sun_path) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	(void)unlink(at.sun_path);
+	/* only a socket is replaced, whatever the configuration says */
+	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+		(void)unlink(path);
 	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || chmod(at.sun_path, mode) != 0 ||
 	    listen(fd, 1024) != 0)
 		return -1;
 	return fd_take(&fd);
+}
+
+/* A socket of this name in run_dir. */
+static int
+open_local(const struct warden *w, const char *name, int type, mode_t mode)
+{
+	char path[sizeof w->config.run_dir + 16];
+
+	(void)snprintf(path, sizeof path, "%s/%s", w->config.run_dir, name);
+	return open_path(path, type, mode);
 }
 
 bool
@@ -276,10 +289,31 @@ control_open(struct warden *w)
 	return true;
 }
 
-/* Everybody may connect; drop asks the kernel who it is. */
-bool
-local_open(struct warden *w)
+static bool
+cannot(struct buf *errors, const char *where)
 {
+	buf_fmt(errors, "cannot listen for local programs on %s: %s\n", where, strerror(errno));
+	return false;
+}
+
+/* Everybody may connect; drop asks the kernel, or a token, who it is. */
+bool
+local_open(struct warden *w, struct buf *errors)
+{
+	const struct config_drop *d = &w->config.drop;
+	struct config_listener l = { .name = "http", .port = d->http_port };
+
+	w->http = -1;
 	w->local = open_local(w, "drop", SOCK_STREAM, 0666);
-	return w->local >= 0;
+	if (w->local < 0)
+		return cannot(errors, "drop");
+	if (d->http[0] == '\0')
+		return true;
+	if (d->http_port == 0) {
+		w->http = open_path(d->http, SOCK_STREAM, 0666);
+	} else {
+		(void)snprintf(l.address, sizeof l.address, "%.60s", d->http);
+		w->http = listener_open(&l);
+	}
+	return w->http >= 0 || cannot(errors, d->http);
 }

@@ -50,20 +50,28 @@ bound(const struct config_listener *l)
 	return fd_take(&fd);
 }
 
+int
+listener_open(const struct config_listener *l)
+{
+	int fd = l->port == 0 ? bound_local(l) : bound(l);
+
+	/* rooms of a warden that was killed need a moment to let go */
+	for (int tries = 0; fd < 0 && errno == EADDRINUSE && tries < 20; tries++) {
+		struct timespec t = { .tv_nsec = 100000000 };
+
+		(void)nanosleep(&t, NULL);
+		fd = l->port == 0 ? bound_local(l) : bound(l);
+	}
+	return fd;
+}
+
 bool
 listeners_open(struct warden *w, struct buf *errors)
 {
 	for (size_t i = 0; i < w->config.n_listeners; i++) {
 		const struct config_listener *l = &w->config.listeners[i];
 
-		w->listeners[i] = l->port == 0 ? bound_local(l) : bound(l);
-		/* rooms of a warden that was killed need a moment to let go */
-		for (int tries = 0; w->listeners[i] < 0 && errno == EADDRINUSE && tries < 20; tries++) {
-			struct timespec t = { .tv_nsec = 100000000 };
-
-			(void)nanosleep(&t, NULL);
-			w->listeners[i] = bound(l);
-		}
+		w->listeners[i] = listener_open(l);
 		if (w->listeners[i] < 0 && errno == EAFNOSUPPORT) {
 			/* a machine without IPv6 serves IPv4 alone */
 			continue;

@@ -154,8 +154,10 @@ serve(void)
 		return st;
 	if (!listeners_open(&w, &errors))
 		return fail(EX_UNAVAILABLE, "ports", (const char *)buf_slice(&errors).p);
-	if (!control_open(&w) || !local_open(&w))
+	if (!control_open(&w))
 		return fail(EX_CANTCREAT, "control socket", strerror(errno));
+	if (!local_open(&w, &errors))
+		return fail(EX_UNAVAILABLE, "local programs", (const char *)buf_slice(&errors).p);
 	warn_about_walls();
 	sigfd = signals();
 	(void)loop_watch(w.loop, sigfd, LOOP_READ, from_signals, &sigfd);

@@ -29,7 +29,7 @@ static const struct room_kind KINDS[] = {
 	{ "smtp", "mx", 5, NULL, "" },
 	{ "smtp", "submission", 6, NULL, "" },
 	{ "smtp", "lmtp", 16, NULL, "" },
-	{ "drop", "", 14, "drop", "local" },
+	{ "drop", "", 14, "drop", "local, http" },
 	{ "lobby", "", 7, NULL, "" },
 	{ "clerk", "", 13, "clerk", "" },
 	{ "reader", "", 17, NULL, "" },

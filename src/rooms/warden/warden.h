@@ -56,6 +56,7 @@ struct warden {
 	int empty_dir, data_dir;
 	int control;
 	int local; /* where programs of this machine leave mail; drop's */
+	int http;  /* the same over HTTP; -1: not wanted */
 	struct control *controls;
 	int64_t started_us;
 	unsigned alarms, deaths, not_ready;
@@ -100,8 +101,10 @@ void mailboxes_forgotten_by(struct warden *w, const char *room);
 
 /* control.c: the human control socket, and the one of local programs; false with errno */
 bool control_open(struct warden *w);
-bool local_open(struct warden *w);
+bool local_open(struct warden *w, struct buf *errors);
 void control_drilled(struct room *r, const char *outcome);
 
 /* listeners.c */
+/* One listening socket; -1 with errno. */
+int listener_open(const struct config_listener *l);
 bool listeners_open(struct warden *w, struct buf *errors);
