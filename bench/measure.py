@@ -131,8 +131,8 @@ class FlushFile:
 
 def find_tool(name):
     """A tool of bench/ as the build made it."""
-    for build in (os.environ.get("POSTERN_BUILD", ""), TOP + "/build", TOP + "/build-release"):
+    for build in (os.environ.get("POSTERN_BUILD", ""), TOP + "/build-check", TOP + "/build"):
         path = f"{build}/bench/{name}"
         if build and os.path.exists(path):
             return path
-    raise SystemExit(f"{name} is not built: ninja -C build bench/{name}")
+    raise SystemExit(f"{name} is not built: ./check, or ninja -C build-check bench/{name}")

@@ -32,6 +32,7 @@ class Postern:
         for u in self.users:
             self.server.add_account(f"{u}@example.test", PASSWORD)
         self.server.stop()
+        self.nothing_filtered()
         with open(self.count_file, "wb") as f:
             f.write(b"\0" * 56)
         os.chmod(self.count_file, 0o666)  # each room counts in it under a uid of its own
@@ -41,6 +42,15 @@ class Postern:
         group.adopt(self.pids())
         self.cafile = self.server.certificate(self.dir + ".pem")
         self.cert_name = (certificate_names(self.cafile) or ["localhost"])[0]
+
+    def nothing_filtered(self):
+        """As on the other side: nobody is judged, nobody waits for a greeting."""
+        with open(self.server.config) as f:
+            text = f.read()
+        text = re.sub(r"sender_authentication = \w+", "sender_authentication = off", text)
+        text = re.sub(r"(listen smtp \{)", r"\1 greet_wait = 0 tarpit = 0", text)
+        with open(self.server.config, "w") as f:
+            f.write(text)
 
     def pids(self):
         return self.server.pids()
