@@ -1,23 +1,34 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: MIT
+ * Idle workers lie on a stack, the last one on top: its memory is warm, and those below go home. A
+ * conversation that has something to do is given to the one on top, who then runs it without taking the lock;
+ * when nobody is idle it waits in the queue. */
 #include "lib/proc/pool.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "lib/base/panic.h"
 #include "lib/clock/clock.h"
 
-enum { QUEUED, RUNNING, PARKED, ENDED };
+enum { QUEUED, RUNNING, PARKED };
+
+struct worker { /* on its own stack */
+	struct worker *below;		    /* of the idle ones */
+	_Atomic(struct pool_conv *) given;  /* set before the post */
+	sem_t wake;
+};
 
 struct pool {
 	struct loop *loop;
 	const struct pool_ops *ops;
-	unsigned max_threads, threads, idle, queued, size;
+	unsigned max_threads, threads, size;
 	pthread_attr_t attr;
 	pthread_mutex_t lock;
-	pthread_cond_t work;
+	struct worker *idle;
 	struct pool_conv *first, **last; /* queued */
 	struct pool_conv parked;	 /* ring: prev_parked, next_parked */
 	struct pool_conv naps;		 /* another ring: those that no input wakes */
@@ -33,26 +44,37 @@ unpark(struct pool_conv *c)
 
 static void *worker(void *arg);
 
-/* Under the lock. */
+/* Under the lock: c goes to a worker, with what woke it so far. What comes later has it run once more. */
+static void
+begin(struct pool_conv *c)
+{
+	c->state = RUNNING;
+	c->why = c->timed_out ? POOL_DEADLINE : c->woken ? POOL_WOKEN : POOL_INPUT;
+	c->woken = c->timed_out = false;
+}
+
+/* Under the lock: c has something to do. */
 static void
 enqueue(struct pool *p, struct pool_conv *c)
 {
+	struct worker *w = p->idle;
 	pthread_t t;
 
+	if (w != NULL) {
+		p->idle = w->below;
+		begin(c);
+		w->given = c;
+		(void)sem_post(&w->wake);
+		return;
+	}
 	c->state = QUEUED;
 	c->next = NULL;
 	*p->last = c;
 	p->last = &c->next;
-	p->queued++;
-	if (p->queued <= p->idle) {
-		(void)pthread_cond_signal(&p->work);
-	} else if (p->threads < p->max_threads && pthread_create(&t, &p->attr, worker, p) == 0) {
+	if (p->threads < p->max_threads && pthread_create(&t, &p->attr, worker, p) == 0)
 		p->threads++;
-	} else {
-		/* a running worker comes back for it */
-		PN_ASSERT(p->threads > 0);
-		(void)pthread_cond_signal(&p->work);
-	}
+	else
+		PN_ASSERT(p->threads > 0); /* a running worker comes back for it */
 }
 
 static struct pool_conv *
@@ -62,27 +84,40 @@ dequeue(struct pool *p)
 
 	if (c == NULL)
 		return NULL;
-	p->queued--;
 	p->first = c->next;
 	if (p->first == NULL)
 		p->last = &p->first;
+	begin(c);
 	return c;
 }
 
-/* Waits for work; false after POOL_IDLE_MS, when the thread may go. Under the lock. */
-static bool
-wait_for_work(struct pool *p)
+/* Waits for work with the lock held, which it gives up: a conversation, without the lock; or NULL, with it,
+ * after POOL_IDLE_MS, when the thread may go. */
+static struct pool_conv *
+wait_for_work(struct pool *p, struct worker *me)
 {
-	struct timespec t;
 	uint64_t at = clock_mono_ms() + POOL_IDLE_MS;
-	bool timely = true;
+	struct timespec t = { .tv_sec = (time_t)(at / 1000), .tv_nsec = (long)(at % 1000) * 1000000 };
+	int rc;
 
-	t = (struct timespec){ .tv_sec = (time_t)(at / 1000), .tv_nsec = (long)(at % 1000) * 1000000 };
-	p->idle++;
-	while (p->first == NULL && timely)
-		timely = pthread_cond_timedwait(&p->work, &p->lock, &t) != ETIMEDOUT;
-	p->idle--;
-	return p->first != NULL;
+	me->given = NULL;
+	me->below = p->idle;
+	p->idle = me;
+	(void)pthread_mutex_unlock(&p->lock);
+	do
+		rc = sem_clockwait(&me->wake, CLOCK_MONOTONIC, &t);
+	while (rc != 0 && errno == EINTR);
+	if (rc == 0)
+		return me->given;
+	(void)pthread_mutex_lock(&p->lock);
+	for (struct worker **w = &p->idle; *w != NULL; w = &(*w)->below)
+		if (*w == me) {
+			*w = me->below;
+			return NULL;
+		}
+	(void)pthread_mutex_unlock(&p->lock);
+	(void)sem_wait(&me->wake); /* given in the last moment: the post is there, or about to come */
+	return me->given;
 }
 
 /* The loop saw input (or the end) of a parked conversation. */
@@ -146,26 +181,22 @@ end(void *arg)
 	p->ops->end(c);
 }
 
-/* One turn of one conversation. Called and returns with the lock held. */
+/* One turn of one conversation that is RUNNING: nobody else touches it but pool_wake(). Called without the
+ * lock, returns with it. */
 static void
 turn(struct pool *p, struct pool_conv *c)
 {
-	enum pool_why why = c->timed_out ? POOL_DEADLINE : c->woken ? POOL_WOKEN : POOL_INPUT;
-	enum pool_next next;
+	enum pool_next next = p->ops->run(c, c->why);
 
-	c->state = RUNNING;
-	c->woken = c->timed_out = false;
-	(void)pthread_mutex_unlock(&p->lock);
-	next = p->ops->run(c, why);
-	(void)pthread_mutex_lock(&p->lock);
-	if (next == POOL_END) {
-		c->state = ENDED;
+	if (next == POOL_END)
 		loop_post(p->loop, end, c);
-	} else if (c->woken) {
+	(void)pthread_mutex_lock(&p->lock);
+	if (next == POOL_END)
+		return; /* gone already, perhaps */
+	if (c->woken)
 		enqueue(p, c);
-	} else {
+	else
 		park(p, c);
-	}
 }
 
 /* In the loop's thread: a stack is given back only after its thread has ended. */
@@ -178,18 +209,23 @@ bury(void *thread)
 static void *
 worker(void *arg)
 {
+	struct worker me = { 0 };
 	struct pool *p = arg;
 	struct pool_conv *c;
 
+	(void)sem_init(&me.wake, 0, 0);
 	(void)pthread_mutex_lock(&p->lock);
 	for (;;) {
-		while ((c = dequeue(p)) != NULL)
-			turn(p, c);
-		if (!wait_for_work(p))
+		c = dequeue(p);
+		if (c != NULL)
+			(void)pthread_mutex_unlock(&p->lock);
+		else if ((c = wait_for_work(p, &me)) == NULL)
 			break;
+		turn(p, c);
 	}
 	p->threads--;
 	(void)pthread_mutex_unlock(&p->lock);
+	(void)sem_destroy(&me.wake);
 	loop_post(p->loop, bury, (void *)pthread_self());
 	return NULL;
 }
@@ -240,7 +276,6 @@ struct pool *
 pool_new(struct loop *l, const struct pool_ops *ops, unsigned max_threads, size_t stack_bytes)
 {
 	struct pool *p = calloc(1, sizeof *p);
-	pthread_condattr_t attr;
 
 	PN_ASSERT(p != NULL);
 	p->loop = l;
@@ -252,10 +287,6 @@ pool_new(struct loop *l, const struct pool_ops *ops, unsigned max_threads, size_
 	(void)pthread_attr_init(&p->attr);
 	PN_ASSERT(pthread_attr_setstacksize(&p->attr, stack_bytes) == 0);
 	(void)pthread_mutex_init(&p->lock, NULL);
-	(void)pthread_condattr_init(&attr);
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&p->work, &attr);
-	(void)pthread_condattr_destroy(&attr);
 	(void)loop_after(l, 1000, deadlines, p);
 	return p;
 }

@@ -42,6 +42,7 @@ struct pool_conv {
 	struct pool_conv *next, *prev_parked, *next_parked;
 	struct loop_watch *watch;
 	unsigned state;
+	enum pool_why why;
 	bool woken, timed_out;
 };
 
