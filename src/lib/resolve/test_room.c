@@ -108,7 +108,7 @@ d003_no_dns_is_a_timeout(void **state)
 	resolve(&r, S("a.test"), RR_MX, a, &out);
 	assert_int_equal(out.status, RESOLVE_TIMEOUT);
 	assert_true(resolve_failed(out.status));
-	assert_true(clock_mono_ms() - start < 2000);
+	assert_true(clock_mono_ms() - start < 30000); /* its own deadline, not the room's */
 	resolve_room_free(&dns);
 }
 

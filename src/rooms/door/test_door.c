@@ -484,7 +484,7 @@ no_keys(void **state)
 	c = client(st.ports[2]);
 	before = clock_mono_ms();
 	assert_false(shake(&st, &tls, c));
-	assert_true(clock_mono_ms() - before < 1000);
+	assert_true(clock_mono_ms() - before < LIMIT_IMPLICIT_MS); /* the signature failed, nobody waited for the handshake's end */
 	assert_int_equal(signer.failed, 1);
 	secure_free(&tls);
 	(void)close(c);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Many messages: 100,000 in the spool and a start of the room, and 10,000 to 100 domains of which ten
  * are dead. CPU times are measured and held far above what they are. */
+#include "lib/clock/testing.h"
 #include "rooms/queue/test_queue.h"
 
 #include <time.h>
@@ -114,16 +115,6 @@ resident_kib(void)
 	assert_true(slice_cut(slice_z(text), ' ', &head, &rest) && slice_cut(rest, ' ', &head, &rest) &&
 	    slice_u64(head, &pages));
 	return (long)(pages * 4);
-}
-
-/* Milliseconds of CPU time of this process: what a busy machine does not stretch. */
-static uint64_t
-cpu_ms(void)
-{
-	struct timespec t;
-
-	assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 static void

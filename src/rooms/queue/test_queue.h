@@ -21,6 +21,7 @@
 #include "rooms/queue/queue.h"
 
 #define SECOND ((uint64_t)1000000)
+#define PATIENCE 3000 /* turns of the loop until what has to come is missing: no judge of speed */
 #define TEXT "Received: by test\r\nSubject: q\r\n\r\nbody\r\n"
 
 __attribute__((unused)) static struct queue lives[32]; /* one a start; they stay, as in a room that never ends */
@@ -165,7 +166,7 @@ hear(size_t n)
 	static const struct smtp_queue_answers answers = { .accept = on_status };
 	struct heard h = { 0 };
 
-	for (int i = 0; i < 50 && h.n < n; i++) {
+	for (int i = 0; i < PATIENCE && h.n < n; i++) {
 		loop_once(q->loop, 20);
 		while (smtp_queue_answers_serve(smtp, &answers, &h) == IPC_OK)
 			;
@@ -186,7 +187,7 @@ counts(void)
 __attribute__((unused)) static void
 settles(uint64_t messages)
 {
-	for (int i = 0; i < 50 && counts().messages != messages; i++)
+	for (int i = 0; i < PATIENCE && counts().messages != messages; i++)
 		loop_once(q->loop, 20);
 	assert_int_equal(counts().messages, messages);
 }
