@@ -98,6 +98,21 @@ slice_cut(struct slice s, uint8_t b, struct slice *head, struct slice *tail)
 }
 
 bool
+slice_word(struct slice *rest, struct slice *out)
+{
+	size_t n = 0;
+
+	*rest = slice_trim(*rest);
+	while (n < rest->n && !ch_is_wsp(rest->p[n]))
+		n++;
+	if (n == 0)
+		return false;
+	*out = slice_sub(*rest, 0, n);
+	*rest = slice_sub(*rest, n, rest->n - n);
+	return true;
+}
+
+bool
 slice_u64(struct slice s, uint64_t *out)
 {
 	uint64_t v = 0;

@@ -94,6 +94,9 @@ struct slice slice_trim(struct slice s);
 /* Cuts s at the first byte b: *head gets what stands before, *tail what stands after.
  * False, with both untouched, where b does not occur. */
 bool slice_cut(struct slice s, uint8_t b, struct slice *head, struct slice *tail);
+/* The next word of a list with spaces or tabs between: *rest loses it. False at the end, with *out
+ * untouched. */
+bool slice_word(struct slice *rest, struct slice *out);
 
 /* Decimal number of 1..20 digits, nothing else; false on anything else or overflow. */
 bool slice_u64(struct slice s, uint64_t *out);

@@ -141,10 +141,23 @@ encodings(void **state)
 	assert_false(hex_decode(S("0"), a, &out) || hex_decode(S("0g"), a, &out));
 }
 
+static void
+words_of_a_list(void **state)
+{
+	struct slice rest = S("  one\ttwo   three "), w = S("kept");
+
+	assert_true(slice_word(&rest, &w) && slice_eq(w, S("one")));
+	assert_true(slice_word(&rest, &w) && slice_eq(w, S("two")));
+	assert_true(slice_word(&rest, &w) && slice_eq(w, S("three")));
+	assert_false(slice_word(&rest, &w));
+	assert_true(slice_eq(w, S("three")) && rest.n == 0);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(slices), cmocka_unit_test(cursors),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(words_of_a_list),
+		cmocka_unit_test(slices), cmocka_unit_test(cursors),
 		cmocka_unit_test(arenas), cmocka_unit_test(buffers), cmocka_unit_test(encodings) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

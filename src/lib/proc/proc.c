@@ -242,6 +242,19 @@ first_thread(void)
 		(void)pthread_join(t, NULL);
 }
 
+bool
+proc_read(int fd, struct buf *b)
+{
+	for (;;) {
+		uint8_t *p = buf_room(b, 4096);
+		ssize_t n = p == NULL ? -1 : read(fd, p, 4096);
+
+		if (n <= 0)
+			return n == 0;
+		buf_grown(b, (size_t)n);
+	}
+}
+
 void
 proc_lock(struct proc *p, const struct proc_walls *walls)
 {

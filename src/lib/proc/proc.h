@@ -35,6 +35,9 @@ uint64_t proc_number(const struct proc *p, const char *key, uint64_t least, uint
  * called again for several of one name: warden's order. */
 int proc_descriptor(struct proc *p, const char *name);
 
+/* Reads a descriptor that was handed over to its end. False where that fails or b is full. */
+[[nodiscard]] bool proc_read(int fd, struct buf *b);
+
 /* Closes the walls with the room's own rows besides sandbox_base. The directory is the descriptor
  * "dir". Exits when a wall does not stand. */
 struct proc_walls {

@@ -25,19 +25,6 @@ static const struct sandbox_call own_calls[] = {
 	{ 0 },
 };
 
-static bool
-read_all(int fd, struct buf *b)
-{
-	for (;;) {
-		uint8_t *p = buf_room(b, 4096);
-		ssize_t n = p == NULL ? -1 : read(fd, p, 4096);
-
-		if (n <= 0)
-			return n == 0;
-		buf_grown(b, (size_t)n);
-	}
-}
-
 static void
 read_anchors(struct proc *p, struct buf *anchors)
 {
@@ -46,7 +33,7 @@ read_anchors(struct proc *p, struct buf *anchors)
 		own(fd_t) file = fd;
 
 		buf_byte(anchors, '\n');
-		if (!read_all(file, anchors)) {
+		if (!proc_read(file, anchors)) {
 			(void)fputs("dns: a file with trust anchors cannot be read or is too long\n", stderr);
 			exit(EX_NOINPUT);
 		}

@@ -54,19 +54,6 @@ take_listeners(struct proc *p, struct house *h)
 	}
 }
 
-static bool
-read_all(int fd, struct buf *b)
-{
-	for (;;) {
-		uint8_t *p = buf_room(b, 4096);
-		ssize_t n = p == NULL ? -1 : read(fd, p, 4096);
-
-		if (n <= 0)
-			return n == 0;
-		buf_grown(b, (size_t)n);
-	}
-}
-
 static void
 take_certificates(struct proc *p, struct tls_server *tls, struct signer *signer)
 {
@@ -82,7 +69,7 @@ take_certificates(struct proc *p, struct tls_server *tls, struct signer *signer)
 		if (n == MOST_CERTIFICATES)
 			die(EX_CONFIG, "too many certificates", S("at most two"));
 		keys[n].signer = signer;
-		if (!read_all(file, &chain))
+		if (!proc_read(file, &chain))
 			die(EX_NOINPUT, "cannot read the certificate", S(""));
 		if (!tls_server_add(tls, buf_slice(&chain), signer_sign, &keys[n], &why))
 			die(EX_DATAERR, "cannot use the certificate", buf_slice(&why));

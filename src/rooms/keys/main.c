@@ -17,19 +17,6 @@ static const struct sandbox_call own_calls[] = {
 	{ 0 },
 };
 
-static bool
-read_all(int fd, struct buf *b)
-{
-	for (;;) {
-		uint8_t *p = buf_room(b, 4096);
-		ssize_t n = p == NULL ? -1 : read(fd, p, 4096);
-
-		if (n <= 0)
-			return n == 0;
-		buf_grown(b, (size_t)n);
-	}
-}
-
 /* Every key that was handed over, or none: the room then ends and says which. */
 static void
 read_keys(struct proc *p, struct ring *ring)
@@ -46,7 +33,7 @@ read_keys(struct proc *p, struct ring *ring)
 		own(fd_t) file = fd;
 
 		buf_fmt(&name, "tls.%zu", ring_size(ring));
-		if (!read_all(file, &pem) || !ring_add(ring, buf_slice(&name), buf_slice(&pem))) {
+		if (!proc_read(file, &pem) || !ring_add(ring, buf_slice(&name), buf_slice(&pem))) {
 			(void)fprintf(stderr, "keys: cannot use the private key %.*s\n",
 			    SFMT(buf_slice(&name)));
 			exit(EX_NOINPUT);

@@ -19,32 +19,13 @@ wrong(const char *what, struct slice value)
 	exit(EX_CONFIG);
 }
 
-/* The next item of a list, or false at its end. */
-static bool
-item(struct slice *rest, struct slice *out)
-{
-	struct slice head, tail;
-
-	*rest = slice_trim(*rest);
-	if (rest->n == 0)
-		return false;
-	if (slice_cut(*rest, ' ', &head, &tail)) {
-		*out = head;
-		*rest = tail;
-	} else {
-		*out = *rest;
-		*rest = S("");
-	}
-	return true;
-}
-
 /* The next item, which has to be there; "-" is the empty one. */
 static struct slice
 field(struct slice *rest, const char *what)
 {
 	struct slice v = S("");
 
-	if (!item(rest, &v))
+	if (!slice_word(rest, &v))
 		wrong(what, *rest);
 	return slice_eq(v, S("-")) ? S("") : v;
 }
@@ -63,7 +44,7 @@ number(struct slice *rest, const char *what)
 static void
 read_allowed(struct reach *r, struct slice list)
 {
-	for (struct slice one; item(&list, &one);)
+	for (struct slice one; slice_word(&list, &one);)
 		if (r->n_allowed == REACH_ALLOWED || !reach_net_parse(one, &r->allowed[r->n_allowed++]))
 			wrong("allow", one);
 }
@@ -115,7 +96,7 @@ static void
 read_sources(struct send_conf *conf, struct slice list)
 {
 	conf->n_sources = 1;
-	for (struct slice one, domain, address; item(&list, &one);) {
+	for (struct slice one, domain, address; slice_word(&list, &one);) {
 		struct send_source *s = NULL;
 
 		if (!slice_cut(one, '=', &domain, &address)) {

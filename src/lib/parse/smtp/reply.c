@@ -127,31 +127,12 @@ smtp_reply_enhanced(const struct smtp_reply *r, char out[SMTP_ENHANCED_TEXT])
 
 /* ---- EHLO --------------------------------------------------------------------------------------- */
 
-/* The next word of a line, or false at its end. */
-static bool
-word(struct slice *rest, struct slice *out)
-{
-	struct slice head, tail;
-
-	*rest = slice_trim(*rest);
-	if (rest->n == 0)
-		return false;
-	if (slice_cut(*rest, ' ', &head, &tail)) {
-		*out = head;
-		*rest = tail;
-	} else {
-		*out = *rest;
-		*rest = S("");
-	}
-	return true;
-}
-
 static void
 mechanisms(struct smtp_offer *o, struct slice rest)
 {
 	struct slice w;
 
-	while (word(&rest, &w)) {
+	while (slice_word(&rest, &w)) {
 		o->plain |= slice_ieq(w, S("PLAIN"));
 		o->login |= slice_ieq(w, S("LOGIN"));
 		o->scram |= slice_ieq(w, S("SCRAM-SHA-256"));
@@ -163,7 +144,7 @@ limits(struct smtp_offer *o, struct slice rest)
 {
 	struct slice w, name, value;
 
-	while (word(&rest, &w))
+	while (slice_word(&rest, &w))
 		if (slice_cut(w, '=', &name, &value) && slice_ieq(name, S("RCPTMAX")))
 			(void)slice_u64(value, &o->rcpt_limit);
 }
@@ -173,7 +154,7 @@ smtp_offer_line(struct smtp_offer *o, struct slice body)
 {
 	struct slice w, value;
 
-	if (!word(&body, &w))
+	if (!slice_word(&body, &w))
 		return;
 	o->starttls |= slice_ieq(w, S("STARTTLS"));
 	o->pipelining |= slice_ieq(w, S("PIPELINING"));
@@ -185,7 +166,7 @@ smtp_offer_line(struct smtp_offer *o, struct slice body)
 	o->enhanced |= slice_ieq(w, S("ENHANCEDSTATUSCODES"));
 	if (slice_ieq(w, S("SIZE"))) {
 		o->size = true;
-		if (word(&body, &value))
+		if (slice_word(&body, &value))
 			(void)slice_u64(value, &o->size_limit);
 	} else if (slice_ieq(w, S("AUTH"))) {
 		mechanisms(o, body);
