@@ -83,6 +83,10 @@ int dkim_answered(enum ipc_status st, enum cli_keys_result result, struct slice 
 /* SHA-256 of the public key of the first certificate of a PEM file; false where it cannot be read. */
 bool cli_certificate_digest(const char *path, uint8_t digest[static 32]);
 
+/* filter.c: the rules of a file; exits with EX_CONFIG and their errors. They live as long as the process. */
+struct filter;
+struct filter *cli_rules(const char *path);
+
 /* The commands */
 int cmd_start(struct cli *c);
 int cmd_stop(struct cli *c);
@@ -154,6 +158,8 @@ int cmd_queue_retry(struct cli *c);
 int cmd_queue_fail(struct cli *c);
 int cmd_queue_drop(struct cli *c);
 int cmd_queue_hold_rule(struct cli *c);
+int cmd_filter_test(struct cli *c);
+int cmd_filter_check(struct cli *c);
 int cmd_log(struct cli *c);
 int cmd_explain(struct cli *c);
 int cmd_completion(struct cli *c);

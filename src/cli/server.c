@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "cli/cli.h"
+#include "lib/filter/filter.h"
 #include "ipc/cli_warden.h"
 #include "lib/clock/clock.h"
 #include "lib/proc/drill.h"
@@ -141,9 +142,14 @@ cmd_status(struct cli *c)
 int
 cmd_config_check(struct cli *c)
 {
+	struct filter *rules = NULL;
+
 	if (!cli_args(c, 0, "config check"))
 		return EX_USAGE;
 	cli_config(c);
+	if (c->config.filter[0] != '\0')
+		rules = cli_rules(c->config.filter);
+	filter_free(&rules);
 	if (!c->quiet)
 		(void)printf("%s: good\n", c->config_path);
 	return EX_OK;

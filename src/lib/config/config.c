@@ -451,6 +451,7 @@ check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 	    !text(cfg, "room_dir", c->room_dir, sizeof c->room_dir) ||
 	    !text(cfg, "certificate", c->certificate, sizeof c->certificate) ||
 	    !text(cfg, "key", c->key, sizeof c->key) ||
+	    !text(cfg, "filter", c->filter, sizeof c->filter) ||
 	    !text(cfg, "postmaster", c->postmaster, sizeof c->postmaster) || !numbers(cfg, c) || !senders(cfg, c))
 		return false;
 	if (strlen(c->run_dir) > 90) /* the path of a local socket ends at 107 bytes */
@@ -501,6 +502,7 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_STR("room_dir", "/usr/lib/postern", CFGF_NONE),
 		CFG_STR("certificate", "/etc/postern/tls/cert.pem", CFGF_NONE),
 		CFG_STR("key", "/etc/postern/tls/key.pem", CFGF_NONE), CFG_STR("postmaster", "", CFGF_NONE),
+		CFG_STR("filter", "", CFGF_NONE),
 		CFG_INT("uid_base", 200000, CFGF_NONE), CFG_INT("user_range", 10000, CFGF_NONE),
 		CFG_INT("message_size", (long)LIMIT_MESSAGE, CFGF_NONE),
 		CFG_INT("connections", 10000, CFGF_NONE),

@@ -89,6 +89,7 @@ struct config {
 	char hostname[256];
 	char data_dir[256], run_dir[256], room_dir[256];
 	char certificate[256], key[256];
+	char filter[256]; /* file of the administrator's rules; "": none */
 	char postmaster[256]; /* whom local mail of root comes from; "": root sends none */
 	uint32_t uid_base;     /* rooms have uid_base + 1 .., users uid_base + 1000 + account */
 	uint32_t user_range;   /* how many accounts there are uids for */

@@ -39,6 +39,17 @@ edits_write(int fd, struct slice s)
 }
 
 bool
+edits_may_redirect(struct slice list, struct slice address)
+{
+	struct slice one, rest = list;
+
+	while (slice_cut(rest, ' ', &one, &rest))
+		if (slice_eq(one, address))
+			return true;
+	return false;
+}
+
+bool
 edits_seal(int fd)
 {
 	return fcntl(fd, F_ADD_SEALS, SEALS) == 0;

@@ -10,6 +10,8 @@
  * result is over most bytes, or there is no room. scan may be taken over: nothing of it is believed. */
 [[nodiscard]] bool edits_apply(int *fd, uint64_t *size, const struct smtp_scan_edit *edits, size_t n,
     uint64_t most);
+/* Is this an address of the list, "a@x b@y", that warden gave for redirections? scan is not believed. */
+bool edits_may_redirect(struct slice list, struct slice address);
 /* No more writing; everybody who gets fd sees what it holds now. */
 [[nodiscard]] bool edits_seal(int fd);
 /* Writes all of s at the end of fd. */

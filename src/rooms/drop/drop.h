@@ -65,6 +65,7 @@ struct drop_room {
 	struct ipc_client *auth, *scan, *queue;
 	struct drop_backend back;
 	struct slice hostname, postmaster; /* postmaster may be empty: root is nobody then */
+	struct slice redirects; /* as in rooms/smtp/session.h */
 	uint64_t max_size;
 	int listener, http_listener;
 	struct loop_watch *watch, *http_watch;

@@ -25,6 +25,7 @@ main(void)
 	struct proc *p = proc_boot("drop");
 	uint64_t max_size = proc_number(p, "message_size", 1024, UINT32_MAX);
 	struct slice hostname = proc_setting(p, "hostname"), postmaster = proc_setting(p, "postmaster");
+	struct slice redirects = proc_setting(p, "redirects");
 	int listener = proc_descriptor(p, "local"), http = proc_descriptor(p, "http");
 	struct proc_walls walls = { .own = own_calls, .threads = true, .files = true, .max_files = 512,
 		.max_file_size = (uint64_t)1 << 34 };
@@ -48,6 +49,7 @@ main(void)
 	drop_room_init(&room, p, loop, apps);
 	room.hostname = hostname;
 	room.postmaster = postmaster;
+	room.redirects = redirects;
 	room.max_size = max_size;
 	drop_listen(&room, listener);
 	if (http >= 0)

@@ -177,6 +177,22 @@ queue_it(struct drop_mail *m, struct smtp_queue_rcpt *to, size_t n, const struct
 		(void)drop_say(an, 554, "5.6.0", "the message was refused");
 }
 
+/* A rule's address takes the place of all recipients; where it cannot, the mail is to come again. */
+static bool
+redirected(struct drop_mail *m, struct slice address, struct smtp_queue_rcpt *to, size_t *n, struct drop_answer *an)
+{
+	size_t before = *n;
+
+	if (address.n == 0)
+		return true;
+	*n = 0;
+	if (!edits_may_redirect(m->room->redirects, address) || !resolve(m, address, false, to, n, an) ||
+	    to[0].account == 0)
+		return drop_say(an, 451, "4.3.5", "a rule of this server redirects this message to where nobody is");
+	EVENT(EVENT_FILTER_REDIRECTED, m->session, m->queue_id, S(""), EF("to", address), EN("rcpts", before));
+	return true;
+}
+
 void
 drop_pass(struct drop_mail *m, struct drop_answer *an)
 {
@@ -208,6 +224,6 @@ drop_pass(struct drop_mail *m, struct drop_answer *an)
 		return;
 	if (m->nobody || v.action == SMTP_SCAN_ACTION_DISCARD)
 		(void)drop_say(an, 250, "2.0.0", "queued as %.*s", SFMT(m->queue_id));
-	else
+	else if (redirected(m, v.redirect, to, &n, an))
 		queue_it(m, to, n, &v, an);
 }

@@ -81,8 +81,8 @@ scan_refuse(struct smtp_scan_judge_answer *out, struct slice enhanced, struct sl
 void
 scan_finish(struct scan_job *j, struct smtp_scan_judge_answer *out)
 {
-	if (j->full) {
-		scan_refuse(out, S("5.6.0"), S("the header has too many fields that have to be removed"));
+	if (j->full || !scan_compose(j)) {
+		scan_refuse(out, S("5.6.0"), S("the message has too many lines that have to be changed"));
 		return;
 	}
 	out->edits = j->edits;

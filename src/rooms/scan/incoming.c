@@ -229,8 +229,8 @@ put_on_top(struct scan_job *j, const struct judge_verdict *v)
 	return true;
 }
 
-void
-scan_incoming(struct scan_job *j, struct slice bytes, struct smtp_scan_judge_answer *out)
+static void
+judge_incoming(struct scan_job *j, struct slice bytes, struct smtp_scan_judge_answer *out)
 {
 	struct judge_query q = { .helo = j->in->helo, .id = j->conf->hostname, .now = j->now,
 		.trusted = j->conf->trusted, .n_trusted = j->conf->n_trusted };
@@ -250,6 +250,13 @@ scan_incoming(struct scan_job *j, struct slice bytes, struct smtp_scan_judge_ans
 		scan_defer(out, S("no room now, try again later"));
 		return;
 	}
+	if (!scan_filter(j, FILTER_IN, forwards_for(j->in).n > 0, out))
+		return;
+	if (j->conf->mode == SCAN_OFF) {
+		scan_filtered(j, out);
+		scan_finish(j, out);
+		return;
+	}
 	judge_message(&q, ask_dns, &asking, j->a, v);
 	out->from = slice_head(v->from.address, LIMIT_SMTP_ADDRESS);
 	out->sender_verified = j->in->sender.n > 0 && v->spf.result == SPF_PASS;
@@ -258,10 +265,18 @@ scan_incoming(struct scan_job *j, struct slice bytes, struct smtp_scan_judge_ans
 	if (forged > 0)
 		SCAN_EVENT(j, EVENT_SCAN_FORGED, EN("removed", forged));
 	if (out->action == SMTP_SCAN_ACTION_ACCEPT || out->action == SMTP_SCAN_ACTION_QUARANTINE) {
+		scan_filtered(j, out);
 		if (put_on_top(j, v))
 			scan_finish(j, out);
 		else
 			scan_defer(out, S("no room now, try again later"));
 	}
 	tell_verdict(j, v, out, by);
+}
+
+void
+scan_incoming(struct scan_job *j, struct slice bytes, struct smtp_scan_judge_answer *out)
+{
+	judge_incoming(j, bytes, out);
+	buf_free(&j->new_body);
 }

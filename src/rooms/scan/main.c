@@ -4,6 +4,7 @@
  * dns for records, keys for signatures and auth for the administrator's rules.
  *
  * From warden: the settings sender_authentication and arc_trusted (names with a comma between); the
+ * administrator's rules in the descriptor filter, where there are any; the
  * peers smtp (mx, submission), dns, keys, auth. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,21 @@ read_trusted(struct slice list, struct scan_conf *conf)
 	}
 }
 
+/* The rules, which warden has looked at before. */
+static const struct filter *
+read_rules(struct proc *p)
+{
+	own(fd_t) fd = proc_descriptor(p, "filter");
+	static struct filter_errors errors; /* large */
+	struct filter *f = fd < 0 ? NULL : filter_read(fd, &errors);
+
+	if (fd >= 0 && f == NULL) {
+		(void)fprintf(stderr, "scan: the rules cannot be read: line %u: %s\n", errors.v[0].at.line, errors.v[0].text);
+		exit(EX_CONFIG);
+	}
+	return f;
+}
+
 int
 main(void)
 {
@@ -53,6 +69,7 @@ main(void)
 
 	conf.dns_ms = conf.mode == SCAN_MARK ? SCAN_DNS_MARK_MS : SCAN_DNS_MS;
 	read_trusted(proc_setting(p, "arc_trusted"), &conf);
+	conf.filter = read_rules(p);
 	crypto_init();
 	scan_room_init(&room, p, loop_new(), &conf, size);
 	proc_lock(p, &walls);

@@ -3,7 +3,8 @@
  * they are missing (section 8), no Bcc, no results that claim to be ours; then signed by DKIM in the
  * name of the domain in From, where it is one of ours.
  *
- * The signature is made over the message as it will be: the header is put together anew in the arena,
+ * The administrator's rules come first, so that all of this is about what they leave, not about what they
+ * saw. The signature is made over the message as it will be: the header is put together anew in the arena,
  * the body stays where it is. */
 #include "lib/base/own.h"
 #include "lib/clock/clock.h"
@@ -69,7 +70,7 @@ as_it_will_be(struct scan_job *j, const struct outgoing *o, struct dkim_message 
 			(void)buf_add(&header, o->h.field[i].raw);
 	if (header.bad || !arena_copy(j->a, buf_slice(&header), &text) || !dkim_message_split(text, j->a, m))
 		return false;
-	m->body = o->h.rest;
+	m->body = j->body;
 	return true;
 }
 
@@ -108,6 +109,7 @@ prepare(struct scan_job *j, struct outgoing *o, struct smtp_scan_judge_answer *o
 		out->from = from.address;
 		(void)scan_remove_forged(j);
 		remove_hidden(j, o);
+		scan_filtered(j, out);
 		if (add_missing(j, o) && sign(j, o, from.domains[0]))
 			scan_finish(j, out);
 		else
@@ -122,6 +124,8 @@ scan_outgoing(struct scan_job *j, struct slice bytes, struct smtp_scan_judge_ans
 
 	j->mail = slice_from(bytes, (size_t)j->in->trace);
 	*out = (struct smtp_scan_judge_answer){ .action = SMTP_SCAN_ACTION_ACCEPT };
-	prepare(j, &o, out);
+	if (scan_filter(j, FILTER_OUT, true, out))
+		prepare(j, &o, out);
 	buf_free(&o.added);
+	buf_free(&j->new_body);
 }

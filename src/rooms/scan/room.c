@@ -42,7 +42,9 @@ work(struct task *t, struct slice bytes)
 	struct smtp_scan_judge_answer out;
 
 	t->job = (struct scan_job){ .conf = &t->room->conf, .back = &t->room->back, .a = t->a, .in = &t->in,
-		.now_ms = clock_mono_ms(), .now = (uint64_t)(clock_wall_us() / 1000000) };
+		.now_ms = clock_mono_ms(), .now = (uint64_t)(clock_wall_us() / 1000000),
+		/* what the clerk writes is the server's own */
+		.filter = t->phase == SMTP_SCAN_PHASE_CLERK ? NULL : t->room->conf.filter };
 	if (t->phase == SMTP_SCAN_PHASE_MX)
 		scan_incoming(&t->job, bytes, &out);
 	else

@@ -13,15 +13,16 @@
 #include "ipc/scan_keys.h"
 #include "ipc/smtp_scan.h"
 #include "lib/events/events.h"
+#include "lib/filter/filter.h"
 #include "lib/verify/judge/judge.h"
 
 #define SCAN_TRUSTED 64u		/* ARC sealers that are believed (count) */
-#define SCAN_EDITS ((size_t)64)		/* as in smtp_scan.msg (count) */
+#define SCAN_EDITS ((size_t)200)		/* as in smtp_scan.msg (count) */
 #define SCAN_INSERT ((size_t)24000)	/* bytes of one edit: Authentication-Results, or a few signatures */
 #define SCAN_ASK_MS 5000u		/* answers of keys and auth */
 
 enum scan_mode {
-	SCAN_OFF,     /* strangers' mail is not judged */
+	SCAN_OFF,     /* strangers' mail goes through the rules, and is not judged */
 	SCAN_MARK,    /* judged and marked; nothing is refused, deferred or put into Junk */
 	SCAN_ENFORCE, /* what the sender's domain asks for is done */
 };
@@ -32,6 +33,7 @@ struct scan_conf {
 	struct slice trusted[SCAN_TRUSTED];
 	size_t n_trusted;
 	uint64_t dns_ms; /* for all DNS questions of one message */
+	const struct filter *filter; /* the administrator's rules; NULL: none */
 };
 
 /* Who answers. All but query and event have the signature of the generated stubs. */
@@ -55,12 +57,18 @@ struct scan_job {
 	const struct scan_backend *back;
 	struct arena *a;
 	const struct smtp_scan_judge *in;
-	struct slice mail; /* the message behind our own trace fields */
+	/* The message behind our own trace fields, as the rules leave it: the header is whole, the body is
+	 * here only where it stands behind the header. */
+	struct slice mail;
+	struct slice body; /* as the rules leave it */
 	uint64_t now_ms;   /* clock_mono_ms() at the start */
 	uint64_t now;	   /* seconds since 1970 */
 	struct smtp_scan_edit edits[SCAN_EDITS];
 	size_t n_edits;
 	bool full; /* an edit did not fit: the message cannot be made what it has to be */
+	const struct filter *filter;	       /* NULL: there are no rules */
+	const struct filter_outcome *filtered; /* what they came to */
+	struct buf new_body; /* where rules changed it, and somebody asked */
 };
 
 /* Both fill *out whatever happens; a failure of a part is "defer". bytes is the whole message. */
@@ -84,6 +92,17 @@ size_t scan_remove_forged(struct scan_job *j);
 void scan_defer(struct smtp_scan_judge_answer *out, struct slice why);
 /* A refusal in the session. */
 void scan_refuse(struct smtp_scan_judge_answer *out, struct slice enhanced, struct slice why);
+/* filtering.c */
+#define SCAN_FILTER_MS 5000u /* for the rules over one message */
+/* The rules over the message: j->mail and j->body become what they leave of it. False: *out says what the
+ * rules decided, and nothing else is to be asked. with_body: j->body is needed. */
+bool scan_filter(struct scan_job *j, enum filter_direction d, bool with_body, struct smtp_scan_judge_answer *out);
+/* What else the rules wish for a message that is taken. */
+void scan_filtered(const struct scan_job *j, struct smtp_scan_judge_answer *out);
+/* j->edits, which were made for the message as the rules left it, become edits of the message as it came.
+ * False: it does not fit. */
+bool scan_compose(struct scan_job *j);
+
 /* Hands the edits over, or defers when they did not fit. */
 void scan_finish(struct scan_job *j, struct smtp_scan_judge_answer *out);
 

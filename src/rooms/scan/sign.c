@@ -92,6 +92,7 @@ scan_seal(struct scan_job *j, const struct judge_verdict *v, struct slice domain
 		return true;
 	if (!dkim_message_split(j->mail, j->a, &m))
 		return false;
+	m.body = j->body;
 	switch (arc_seal(&m, &v->arc.sets, v->arc.cv, results_of(v->field), &rules, &who[0], sign_digest, j,
 	    j->a, &set)) {
 	case DKIM_SIGNED:

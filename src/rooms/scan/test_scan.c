@@ -303,7 +303,7 @@ forged(void **state)
 	/* more than can be removed is no mail of anybody's */
 	buf_reset(&mail);
 	(void)buf_add(&mail, S(TRACE "From: a@good.example\r\n"));
-	for (int i = 0; i < 100; i++)
+	for (size_t i = 0; i <= SCAN_EDITS; i++)
 		(void)buf_add(&mail, S("Authentication-Results: mx.example.test; dkim=pass\r\nX-Between: 1\r\n"));
 	(void)buf_add(&mail, S("\r\nbody\r\n"));
 	assert_int_equal(run(false, buf_slice(&mail), "a@good.example", NULL, 0).action, SMTP_SCAN_ACTION_REJECT);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * MAIL (RFC 5321 section 4.1.1.2) and RCPT (section 4.1.1.3). */
+#include "lib/base/own.h"
 #include "lib/clock/clock.h"
+#include "lib/edits/edits.h"
 #include "lib/idn/idn.h"
 #include "lib/make/addr.h"
 #include "rooms/smtp/session.h"
@@ -207,6 +209,29 @@ add_targets(struct txn *t, const struct smtp_auth_rcpt_answer *out, const struct
 		}
 	t->only_rcpt = first ? asked->address : S("");
 	return out->list.n == 0 || arena_copy(t->arena, out->list, &t->list);
+}
+
+bool
+smtp_redirect(struct smtp_session *s, struct slice to)
+{
+	struct smtp_auth_rcpt in = { .address = to, .sender = s->txn.sender, .account = s->account_id };
+	own(arena_p) a = arena_new("redirect", LIMIT_ARENA_SESSION);
+	struct asked asked = { 0 };
+	size_t n = s->txn.n_rcpts;
+	struct smtp_auth_rcpt_answer out;
+
+	if (edits_may_redirect(s->conf->redirects, to) && arena_copy(s->txn.arena, to, &asked.address) &&
+	    s->back->rcpt(s->back->ctx, &in, clock_mono_ms() + SMTP_ASK_MS, a, &out) == IPC_OK &&
+	    out.status == SMTP_AUTH_RCPT_STATUS_OK && out.n_targets > 0) {
+		s->txn.n_rcpts = s->txn.rcpt_bytes = 0;
+		s->txn.list = S("");
+		if (add_targets(&s->txn, &out, &asked)) {
+			SMTP_EVENT(s, EVENT_FILTER_REDIRECTED, EF("to", to), EN("rcpts", n));
+			return true;
+		}
+	}
+	smtp_refuse(s, "data", to, 451, "4.3.5", "a rule of this server redirects this message to where nobody is");
+	return false;
 }
 
 /* 550 5.1.1 in the session is what spares the world our bounces; who asks for too many that do not

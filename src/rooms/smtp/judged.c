@@ -91,5 +91,5 @@ smtp_judged(struct smtp_session *s, struct content *c, struct smtp_scan_judge_an
 		smtp_refuse(s, "data", S(""), 452, "4.3.1", "no room now, try later");
 		return false;
 	}
-	return true;
+	return v->redirect.n == 0 || v->action == SMTP_SCAN_ACTION_DISCARD || smtp_redirect(s, v->redirect);
 }

@@ -54,6 +54,7 @@ main(void)
 	conf.lmtp = slice_eq(slice_z(proc_instance(p)), S("lmtp"));
 	conf.relay = true; /* the room send */
 	conf.scan = proc_number(p, "scan", 0, 1) != 0;
+	conf.redirects = proc_setting(p, "redirects");
 	conf.max_size = proc_number(p, "message_size", 1024, UINT32_MAX);
 	walls.max_file_size = conf.max_size + 2 * LIMIT_STREAM_IN + LIMIT_IPC;
 	conf.starttls = !conf.lmtp;

@@ -44,6 +44,7 @@ struct smtp_config {
 	bool scan;	 /* messages are judged, or made ready for sending, by scan */
 	bool relay;	 /* there is a way out: submission takes recipients elsewhere */
 	const struct ip_nets *lmtp_from; /* who may speak LMTP, besides whoever comes over a Unix socket */
+	struct slice redirects; /* addresses that rules may redirect to, each followed by a space */
 	uint64_t max_size; /* bytes of one message */
 	struct smtp_switches at[SMTP_LISTENERS];
 };
@@ -268,6 +269,8 @@ bool smtp_lmtp_welcome(struct smtp_session *s);
 void smtp_lmtp_content_reply(struct smtp_session *s);
 /* Is content what the client sends now? */
 bool smtp_in_content(const struct smtp_session *s);
+/* A rule's address takes the place of all recipients. False, with the reply said, where it cannot. */
+bool smtp_redirect(struct smtp_session *s, struct slice to);
 /* Reads content on, while smtp_in_content(). False when more has to be waited for. */
 bool smtp_data_continue(struct smtp_session *s);
 bool smtp_bdat_continue(struct smtp_session *s);

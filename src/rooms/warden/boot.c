@@ -275,12 +275,14 @@ room_boot(struct warden *w, struct room *r)
 	} else if (slice_eq(kind, S("smtp"))) {
 		/* whoever speaks LMTP to us has judged the mail where it came from; we could not */
 		tell_number(r, "scan", !slice_eq(slice_z(r->instance), S("lmtp")) &&
-			(c->sender_authentication != CONFIG_SENDER_OFF ||
+			(c->sender_authentication != CONFIG_SENDER_OFF || w->rules >= 0 ||
 			    slice_eq(slice_z(r->instance), S("submission"))));
+		tell(r, "redirects", slice_z(w->redirects));
 		tell_switches(r, c);
 	} else if (slice_eq(kind, S("scan"))) {
 		tell(r, "sender_authentication", slice_z(config_sender_word(c->sender_authentication)));
 		tell(r, "arc_trusted", slice_z(c->arc_trusted));
+		hand(r, "filter", w->rules);
 	} else if (slice_eq(kind, S("dns"))) {
 		tell(r, "dns_servers", slice_z(c->dns.servers));
 		tell(r, "dns_anchors", slice_z(c->dns.anchors));
@@ -302,6 +304,7 @@ room_boot(struct warden *w, struct room *r)
 		hand_file(r, "roots", c->fetch_roots);
 	} else if (slice_eq(kind, S("drop"))) {
 		tell(r, "postmaster", slice_z(c->postmaster));
+		tell(r, "redirects", slice_z(w->redirects));
 		hand(r, "local", w->local);
 		hand(r, "http", w->http);
 	} else if (slice_eq(kind, S("auth"))) {

@@ -92,14 +92,14 @@ on_reload(void *ctx, struct ipc_call *call, struct cli_warden_reload *m)
 {
 	static struct config fresh;
 	struct warden *w = ((struct control *)ctx)->w;
-	own(buf_t) errors = { .max = 1024 };
+	own(buf_t) errors = { .max = 8192 };
 	struct cli_warden_reload_answer a = { .status = CLI_WARDEN_RESULT_OK };
 	bool same_listeners;
 
 	(void)m;
 	if (!config_read(w->config_path, &fresh, &errors)) {
 		a.status = CLI_WARDEN_RESULT_FAILED;
-		a.text = buf_slice(&errors);
+		a.text = slice_head(buf_slice(&errors), 1024);
 		(void)cli_warden_reload_answer(call, &a);
 		return;
 	}
@@ -109,6 +109,12 @@ on_reload(void *ctx, struct ipc_call *call, struct cli_warden_reload *m)
 	    fresh.uid_base != w->config.uid_base || memcmp(&fresh.drop, &w->config.drop, sizeof fresh.drop) != 0) {
 		a.status = CLI_WARDEN_RESULT_FAILED;
 		a.text = S("listeners, data_dir, uid_base and drop need a restart; nothing was changed");
+		(void)cli_warden_reload_answer(call, &a);
+		return;
+	}
+	if (!rules_read(w, &fresh, &errors)) {
+		a.status = CLI_WARDEN_RESULT_FAILED;
+		a.text = slice_head(buf_slice(&errors), 1024);
 		(void)cli_warden_reload_answer(call, &a);
 		return;
 	}

@@ -29,7 +29,7 @@
 
 #define START_MS 15000 /* rooms are ready after a tenth of a second, or there is trouble */
 
-static struct warden w = { .ready_pipe = -1, .control = -1, .empty_dir = -1, .data_dir = -1 };
+static struct warden w = { .ready_pipe = -1, .control = -1, .empty_dir = -1, .data_dir = -1, .rules = -1 };
 
 static int
 fail(int status, const char *what, const char *detail)
@@ -250,6 +250,10 @@ main(int argc, char **argv)
 	reserve_low_descriptors();
 	w.config_path = argv[2];
 	if (!config_read(w.config_path, &w.config, &errors)) {
+		(void)fprintf(stderr, "%.*s", SFMT(buf_slice(&errors)));
+		return EX_CONFIG;
+	}
+	if (!rules_read(&w, &w.config, &errors)) {
 		(void)fprintf(stderr, "%.*s", SFMT(buf_slice(&errors)));
 		return EX_CONFIG;
 	}

@@ -25,7 +25,7 @@ static const struct room_kind KINDS[] = {
 	{ "auth", "", 3, "auth", "" },
 	{ "queue", "", 4, "queue", "" },
 	{ "send", "", 11, "send", "roots, credential.N" },
-	{ "scan", "", 10, NULL, "" },
+	{ "scan", "", 10, NULL, "filter" },
 	{ "smtp", "mx", 5, NULL, "" },
 	{ "smtp", "submission", 6, NULL, "" },
 	{ "smtp", "lmtp", 16, NULL, "" },

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "lib/config/config.h"
+#include "lib/filter/filter.h"
 #include "lib/ipc/ipc.h"
 #include "lib/proc/loop.h"
 
@@ -54,6 +55,8 @@ struct warden {
 	struct room *mailboxes;
 	int listeners[CONFIG_LISTENERS];
 	int empty_dir, data_dir;
+	int rules; /* the administrator's rules for mail, looked at and sealed; -1: none */
+	char redirects[LIMIT_FILTER_REDIRECTS + 1]; /* addresses in them, each followed by a space */
 	int control;
 	int local; /* where programs of this machine leave mail; drop's */
 	int http;  /* the same over HTTP; -1: not wanted */
@@ -103,6 +106,11 @@ void mailboxes_forgotten_by(struct warden *w, const char *room);
 bool control_open(struct warden *w);
 bool local_open(struct warden *w, struct buf *errors);
 void control_drilled(struct room *r, const char *outcome);
+
+/* rules.c: reads the file that the configuration names (none: no rules) and keeps what it holds, so that a
+ * room that starts again gets the same, whatever becomes of the file. False with "FILE:LINE:COLUMN: what"
+ * in *errors, and everything as it was. */
+bool rules_read(struct warden *w, const struct config *c, struct buf *errors);
 
 /* listeners.c */
 /* One listening socket; -1 with errno. */
