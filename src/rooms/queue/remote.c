@@ -175,13 +175,18 @@ pause_for(struct queue *q, struct dest *d, uint64_t ms)
 static void
 unreachable(struct queue *q, struct dest *d, struct slice reason)
 {
-	uint64_t ms = (uint64_t)PAUSE_FIRST_MS << (d->failures < 8 ? d->failures : 8);
+	uint64_t first = q->set.retry_first / 1000, most = q->set.retry_most / 1000, ms;
+
+	/* who wants mail tried again sooner than we would pause means it */
+	first = first < PAUSE_FIRST_MS ? first : PAUSE_FIRST_MS;
+	most = most < PAUSE_MOST_MS ? most : PAUSE_MOST_MS;
+	ms = first << (d->failures < 8 ? d->failures : 8);
 
 	d->failures++;
 	d->window = 1;
 	d->proven = false;
 	note_reason(d, reason);
-	pause_for(q, d, ms < PAUSE_MOST_MS ? ms : PAUSE_MOST_MS);
+	pause_for(q, d, ms < most ? ms : most);
 	EVENT(EVENT_QUEUE_DESTINATION, 0, S(""), S(""), EF("destination", slice_z(d->name)), EF("state", S("paused")),
 	    EN("ms", d->paused_ms - clock_mono_ms()), EN("waiting", d->waiting.n), EF("reason", slice_z(d->reason)));
 }

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <sysexits.h>
 
+#include "lib/store/testvfs.h"
 #include "rooms/send/send.h"
 
 /* AF_INET is 2, AF_INET6 is 10: no other bit, so no local and no packet socket. */
@@ -53,6 +54,7 @@ main(void)
 	struct loop *loop = loop_new();
 	struct stscache *cache = NULL;
 	int roots;
+	bool bad;
 
 	send_settings(p, &conf);
 	ports(&conf, allowed);
@@ -61,6 +63,8 @@ main(void)
 		return EX_SOFTWARE;
 	}
 	roots = proc_descriptor(p, "roots");
+	if (!testvfs_env(S("send"), &bad) && bad)
+		return EX_SOFTWARE;
 	proc_lock(p, &walls);
 	if (stscache_open("sts.db", &cache) != STORE_OK)
 		(void)fputs("send: sts.db cannot be opened: MTA-STS policies are fetched each time\n", stderr);
