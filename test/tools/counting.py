@@ -19,8 +19,8 @@ TOKEN = re.compile(rb"^X-Token: (T[0-9a-f]{32})\r?$", re.M)
 
 
 class Elsewhere:
-    def __init__(self, address="127.0.5.1", names=(DOMAIN,), retry="1s"):
-        self.lock = threading.Lock()
+    def __init__(self, address="127.0.5.1", names=(DOMAIN,), retry="1s", once=False):
+        self.lock, self.once = threading.Lock(), once  # one message a connection, so that each needs a new one
         self.arrivals = {}  # token -> [ns of the monotonic clock]
         self.refused = self.connections = 0
         self.listener = socket.create_server((address, 0), backlog=512)
@@ -96,6 +96,8 @@ class Elsewhere:
                 if not self.content(lines):
                     return
                 s.sendall(b"250 2.0.0 taken\r\n")
+                if self.once:
+                    return
             elif verb == b"QUIT":
                 s.sendall(b"221 2.0.0 bye\r\n")
                 return

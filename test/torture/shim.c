@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum { F_WRITE = 1, F_PWRITE, F_FSYNC, F_FDATASYNC, F_FTRUNCATE, F_OPENAT, F_MMAP, F_MALLOC, F_SENDMSG,
-	F_SOCKET, F_ACCEPT4, F_MEMFD };
+	F_SOCKET, F_ACCEPT4, F_MEMFD, F_CONNECT };
 
 /* As test/torture/faults packs it. */
 struct control {
@@ -86,6 +86,7 @@ SHIM(F_SENDMSG, ssize_t, -1, send, (int fd, const void *p, size_t n, int flags),
 SHIM(F_SOCKET, int, -1, socket, (int domain, int type, int protocol), domain, type, protocol)
 SHIM(F_SOCKET, int, -1, socketpair, (int domain, int type, int protocol, int sv[2]), domain, type, protocol, sv)
 SHIM(F_ACCEPT4, int, -1, accept4, (int fd, __SOCKADDR_ARG a, socklen_t *restrict n, int flags), fd, a, n, flags)
+SHIM(F_CONNECT, int, -1, connect, (int fd, __CONST_SOCKADDR_ARG a, socklen_t n), fd, a, n)
 SHIM(F_MEMFD, int, -1, memfd_create, (const char *name, unsigned flags), name, flags)
 
 /* The mode is there with O_CREAT and O_TMPFILE only. */

@@ -2,6 +2,8 @@
  * The channel from queue, and the life of jobs: each is copied into an arena of its own, waits for a thread, is done, and
  * answered. When queue was restarted in between, nobody waits for the answer: it asks again, and what was delivered
  * meanwhile comes twice, never not at all. */
+#include <poll.h>
+
 #include "rooms/send/send.h"
 
 #include "lib/base/own.h"
@@ -14,6 +16,17 @@
 
 /* ---- a job, in its thread ----------------------------------------------------------------------- */
 
+/* queue has died, or let go of the channel: warden brings a new one, and the loop finds out by itself. */
+static bool
+queue_is_gone(const struct send_house *h)
+{
+	struct pollfd p = { .fd = ipc_fd(h->queue), .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+/* A lost answer would leave its mail waiting for ever, since queue lets conversations last as long as they need. The
+ * room ends instead, both get a new channel, and queue asks again for all that was under way. */
 static void
 answer(struct job *j)
 {
@@ -21,7 +34,7 @@ answer(struct job *j)
 
 	(void)pthread_mutex_lock(&h->lock);
 	if (h->queue != NULL && h->queue_generation == j->generation)
-		(void)queue_send_relay_answer(&j->call, &j->answer);
+		PN_ASSERT(queue_send_relay_answer(&j->call, &j->answer) || queue_is_gone(h));
 	else
 		(void)ipc_refuse(&j->call); /* the old channel goes with its last open call */
 	(void)pthread_mutex_unlock(&h->lock);
