@@ -230,6 +230,8 @@ numbers(cfg_t *cfg, struct config *c)
 	c->connections = (uint32_t)total;
 	c->connections_per_address = (uint32_t)per_address;
 	c->sessions_per_user = (uint32_t)sessions;
+	c->scram = cfg_getbool(cfg, "scram") == cfg_true;
+	c->scram_require_binding = cfg_getbool(cfg, "scram_require_binding") == cfg_true;
 	return true;
 }
 
@@ -508,6 +510,7 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_INT("connections", 10000, CFGF_NONE),
 		CFG_INT("connections_per_address", 50, CFGF_NONE),
 		CFG_INT("sessions_per_user", (long)LIMIT_SESSIONS_PER_USER, CFGF_NONE),
+		CFG_BOOL("scram", cfg_true, CFGF_NONE), CFG_BOOL("scram_require_binding", cfg_false, CFGF_NONE),
 		CFG_STR("sender_authentication", "enforce", CFGF_NONE),
 		CFG_STR_LIST("arc_trusted", "{}", CFGF_NONE),
 		CFG_SEC("listen", listen_opts, CFGF_MULTI | CFGF_TITLE), CFG_SEC("dns", dns_opts, CFGF_NONE),

@@ -52,11 +52,16 @@ a_good_file(void **state)
 	assert_string_equal(c.dns.anchor_files[0], "/usr/share/dns/root.key");
 	assert_int_equal(c.sender_authentication, CONFIG_SENDER_ENFORCE);
 	assert_string_equal(c.arc_trusted, "");
+	assert_true(c.scram && !c.scram_require_binding);
 	assert_true(read_text("hostname = mail.example.org\nsender_authentication = mark\n"
 			      "arc_trusted = {lists.example.org, forward.example}\nlisten smtp { port = 25 }\n",
 	    &c, &errors));
 	assert_string_equal(config_sender_word(c.sender_authentication), "mark");
 	assert_string_equal(c.arc_trusted, "lists.example.org,forward.example");
+	assert_true(read_text("hostname = mail.example.org\nscram = no\nscram_require_binding = yes\n"
+			      "listen smtp { port = 25 }\n",
+	    &c, &errors));
+	assert_true(!c.scram && c.scram_require_binding);
 }
 
 static void

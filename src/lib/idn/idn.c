@@ -3,7 +3,9 @@
 
 #include <idn2.h>
 #include <stdlib.h>
+#include <string.h>
 #include <uninorm.h>
+#include <unistr.h>
 
 #include "lib/base/encode.h"
 #include "lib/base/limits.h"
@@ -52,6 +54,59 @@ idn_nfc(struct slice in, struct arena *a, struct slice *out)
 	if (text == NULL)
 		return false;
 	ok = n <= LIMIT_SMTP_ADDRESS && arena_copy(a, slice_of(text, n), out);
+	free(text);
+	return ok;
+}
+
+/* RFC 3454 tables C.1.2 and B.1: ' ', 0, or the character itself. */
+static ucs4_t
+mapped(ucs4_t c)
+{
+	static const struct {
+		ucs4_t from, to, as;
+	} map[] = { { 0xa0, 0xa0, ' ' }, { 0xad, 0xad, 0 }, { 0x34f, 0x34f, 0 }, { 0x1680, 0x1680, ' ' },
+		{ 0x1806, 0x1806, 0 }, { 0x180b, 0x180d, 0 }, { 0x2000, 0x200a, ' ' }, { 0x200b, 0x200d, 0 },
+		{ 0x202f, 0x202f, ' ' }, { 0x205f, 0x205f, ' ' }, { 0x2060, 0x2060, 0 }, { 0x3000, 0x3000, ' ' },
+		{ 0xfe00, 0xfe0f, 0 }, { 0xfeff, 0xfeff, 0 } };
+
+	for (size_t i = 0; i < sizeof map / sizeof *map; i++)
+		if (c >= map[i].from && c <= map[i].to)
+			return map[i].as;
+	return c;
+}
+
+bool
+idn_password(struct slice in, struct arena *a, struct slice *out)
+{
+	uint8_t *p, *text;
+	size_t n = 0;
+	bool ok;
+
+	if (in.n > LIMIT_PASSWORD)
+		return false;
+	if (is_ascii(in) || !utf8_valid(in))
+		return arena_copy(a, in, out);
+	p = arena_alloc(a, in.n, 1);
+	if (p == NULL)
+		return false;
+	for (size_t i = 0; i < in.n;) {
+		ucs4_t c;
+		int step = u8_mbtouc(&c, &in.p[i], in.n - i);
+
+		c = mapped(c);
+		if (c != 0) {
+			int m = u8_uctomb(&p[n], c, (ptrdiff_t)(in.n - n));
+
+			PN_ASSERT(m > 0);
+			n += (size_t)m;
+		}
+		i += (size_t)step;
+	}
+	text = u8_normalize(UNINORM_NFKC, p, n, NULL, &n);
+	if (text == NULL)
+		return false;
+	ok = n <= LIMIT_PASSWORD && arena_copy(a, slice_of(text, n), out);
+	explicit_bzero(text, n);
 	free(text);
 	return ok;
 }

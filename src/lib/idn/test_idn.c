@@ -48,6 +48,49 @@ table(void **state)
 	}
 }
 
+static const struct {
+	struct slice in, out;
+} passwords[] = {
+	{ S_INIT("correct horse"), S_INIT("correct horse") },
+	{ S_INIT("j\xc3\xb6rg"), S_INIT("j\xc3\xb6rg") },
+	{ S_INIT("jo\xcc\x88rg"), S_INIT("j\xc3\xb6rg") },	      /* o and a combining diaeresis */
+	{ S_INIT("I\xc2\xadX"), S_INIT("IX") },			      /* RFC 4013 section 3, example 1 */
+	{ S_INIT("\xc2\xaa"), S_INIT("a") },			      /* example 4 */
+	{ S_INIT("\xe2\x85\xa8"), S_INIT("IX") },		      /* example 5: one Roman numeral */
+	{ S_INIT("user"), S_INIT("user") }, { S_INIT("USER"), S_INIT("USER") }, /* examples 2, 3 */
+	{ S_INIT("a\xc2\xa0" "b\xe3\x80\x80" "c"), S_INIT("a b c") },
+	{ S_INIT("\xef\xbd\x81\xef\xbd\x82"), S_INIT("ab") },	      /* full width */
+	{ S_INIT("\xf6\xff" "latin"), S_INIT("\xf6\xff" "latin") }, /* no UTF-8 */
+	{ S_INIT("\xe2\x80\x8b"), S_INIT("") },
+	{ S_INIT(""), S_INIT("") },
+};
+
+static void
+prepared(void **state)
+{
+	own(arena_p) small = arena_new("test", 65536);
+	own(buf_t) long_one = { .max = 4000 };
+	struct slice out;
+
+	for (size_t i = 0; i < sizeof passwords / sizeof passwords[0]; i++) {
+		own(arena_p) a = arena_new("test", 65536);
+		struct slice again;
+
+		assert_true(idn_password(passwords[i].in, a, &out));
+		if (!slice_eq(out, passwords[i].out))
+			print_error("%zu: %.*s\n", i, SFMT(out));
+		assert_true(slice_eq(out, passwords[i].out));
+		assert_true(idn_password(out, a, &again) && slice_eq(out, again));
+		for (size_t n = 0; n < passwords[i].in.n; n++)
+			assert_true(idn_password(slice_head(passwords[i].in, n), a, &out));
+	}
+	for (int i = 0; i < 341; i++) /* each becomes eighteen characters */
+		assert_true(buf_add(&long_one, S("\xef\xb7\xba")));
+	assert_false(idn_password(buf_slice(&long_one), small, &out));
+	assert_true(buf_add(&long_one, S("xx")));
+	assert_false(idn_password(buf_slice(&long_one), small, &out));
+}
+
 /* Labels and names that grow over their limits, and an arena that is full. */
 static void
 limits(void **state)
@@ -67,7 +110,7 @@ limits(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(table), cmocka_unit_test(limits) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(table), cmocka_unit_test(prepared), cmocka_unit_test(limits) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,8 @@
 #include "lib/base/chars.h"
 #include "lib/base/encode.h"
 #include "lib/base/limits.h"
+#include "lib/base/own.h"
+#include "lib/idn/idn.h"
 
 #define HOUR_US ((uint64_t)3600000000)
 
@@ -154,14 +156,30 @@ accounts_revision(const struct accounts *a)
 
 /* ---- names ---- */
 
+/* Only then is there something to bring into form. */
+static bool
+beyond_ascii(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (slice_at(s, i) >= 0x80)
+			return true;
+	return false;
+}
+
 /* Host name labels of letters, digits and hyphens (RFC 1123 2.1), lower-cased into buf. */
 bool
 accounts_domain_name(struct slice name, uint8_t *buf, struct slice *out)
 {
+	own(arena_p) a = NULL;
 	size_t label = 0;
 
 	if (name.n == 0 || name.n > LIMIT_DOMAIN)
 		return false;
+	if (beyond_ascii(name)) {
+		a = arena_new("domain", 4096);
+		if (!idn_domain(name, a, &name))
+			return false;
+	}
 	for (size_t i = 0; i < name.n; i++) {
 		uint8_t c = slice_at(name, i);
 		bool last = i + 1 == name.n || slice_at(name, i + 1) == '.';
@@ -188,13 +206,22 @@ is_local(struct slice s)
 	return true;
 }
 
-/* local@domain in lower case, in buf of ADDRESS bytes; *domain is its part of it. */
+/* local@domain in lower case, with A-labels and in normal form C, in buf of ADDRESS bytes; *domain is its part of it. */
 bool
 accounts_address(struct slice in, uint8_t *buf, struct slice *out, struct slice *domain)
 {
-	size_t at = slice_rfind_byte(in, '@');
+	own(arena_p) a = NULL;
+	size_t at;
 	struct slice d;
 
+	if (in.n > 2 * ACCOUNTS_ADDRESS)
+		return false;
+	if (beyond_ascii(in)) {
+		a = arena_new("address", 8192);
+		if (!idn_address(in, a, &in))
+			return false;
+	}
+	at = slice_rfind_byte(in, '@');
 	if (at == SLICE_NONE || !is_local(slice_head(in, at)) ||
 	    !accounts_domain_name(slice_from(in, at + 1), &buf[at + 1], &d))
 		return false;

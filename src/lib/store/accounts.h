@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Domains, accounts, aliases, lists, limits. Every change appends a numbered revision and is durable when the call
- * returns. Addresses are compared without the case of A-Z in both parts and stored in lower case.
+ * returns. Addresses are compared without the case of A-Z in both parts and stored in lower case, domains
+ * with A-labels, local parts beyond ASCII in normal form C (lib/idn).
  *
  * Account ids are small integers, given once and never again: the account's uid is made of it. One
  * thread. Password hashes are opaque text here: the auth room makes and checks them. */

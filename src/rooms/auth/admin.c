@@ -6,6 +6,7 @@
 #include "ipc/cli_auth.h"
 #include "lib/clock/clock.h"
 #include "lib/events/events.h"
+#include "lib/idn/idn.h"
 #include "rooms/auth/house.h"
 
 
@@ -219,6 +220,7 @@ static void
 start_setting(struct auth_room *r, struct ipc_call *call, bool add, struct slice address,
     struct slice password)
 {
+	own(arena_p) a = arena_new("passwd", LIMIT_ARENA_COMMAND);
 	struct setting *s = calloc(1, sizeof *s);
 
 	PN_ASSERT(s != NULL && address.n <= sizeof s->address);
@@ -229,8 +231,10 @@ start_setting(struct auth_room *r, struct ipc_call *call, bool add, struct slice
 	if (address.n > 0)
 		memcpy(s->address, address.p, address.n);
 	s->job.make = true;
+	s->job.no_scram = r->no_scram;
 	s->job.done = password_hashed;
-	if (password.n < AUTH_PASSWORD_LEAST || password.n > LIMIT_PASSWORD) {
+	if (!idn_password(password, a, &password) || password.n < AUTH_PASSWORD_LEAST ||
+	    password.n > LIMIT_PASSWORD) {
 		answer_setting(s, CLI_AUTH_RESULT_INVALID, S("a password has 8 to 1024 bytes"), 0);
 	} else if (add && range_full(r)) {
 		answer_setting(s, CLI_AUTH_RESULT_FULL, S("the range of user ids is used up"), 0);

@@ -28,6 +28,19 @@ struct exchange {
 	size_t name_n;
 };
 
+/* Keys that no password fits, as they would be stored: nobody costs what somebody costs. */
+static void
+make_nobody(struct auth_room *r)
+{
+	struct scram_keys k = { .iterations = SCRAM_ITERATIONS };
+	own(buf_t) text = { .max = sizeof r->nobody };
+
+	randombytes_buf(k.stored, sizeof k.stored);
+	randombytes_buf(k.server, sizeof k.server);
+	PN_ASSERT(buf_byte(&text, '\n') && scram_put(&text, &k) && buf_byte(&text, 0));
+	memcpy(r->nobody, text.p, text.n);
+}
+
 enum store_err
 auth_exchange_init(struct auth_room *r)
 {
@@ -35,6 +48,7 @@ auth_exchange_init(struct auth_room *r)
 	struct slice kept;
 	enum store_err e = setting_get(r->accounts, S("scram-secret"), a, &kept);
 
+	make_nobody(r);
 	if (e == STORE_OK && kept.n == sizeof r->nobody_salt) {
 		memcpy(r->nobody_salt, kept.p, kept.n);
 		return STORE_OK;
@@ -79,11 +93,10 @@ tidy(struct auth_room *r, const struct exchange *mine)
 }
 
 static void
-keys_of_nobody(const struct auth_room *r, struct slice name, struct scram_keys *k)
+salt_of_nobody(const struct auth_room *r, struct slice name, struct scram_keys *k)
 {
 	crypto_generichash_state st;
 
-	*k = (struct scram_keys){ .iterations = SCRAM_ITERATIONS };
 	(void)crypto_generichash_init(&st, r->nobody_salt, sizeof r->nobody_salt, SCRAM_SALT);
 	for (size_t i = 0; i < name.n; i++) {
 		uint8_t b = ch_lower(slice_at(name, i)); /* as accounts are found */
@@ -91,8 +104,6 @@ keys_of_nobody(const struct auth_room *r, struct slice name, struct scram_keys *
 		(void)crypto_generichash_update(&st, &b, 1);
 	}
 	(void)crypto_generichash_final(&st, k->salt, SCRAM_SALT);
-	randombytes_buf(k->stored, sizeof k->stored);
-	randombytes_buf(k->server, sizeof k->server);
 }
 
 /* Who it is, or nobody. False: accounts.db fails. */
@@ -102,14 +113,24 @@ find(struct auth_room *r, struct slice name, struct exchange *x)
 	own(arena_p) a = arena_new("login", LIMIT_ARENA_COMMAND);
 	struct account acc = { 0 };
 	enum store_err e = account_find(r->accounts, name, a, &acc);
+	struct slice hash = slice_z(r->nobody);
+	struct scram_keys nobody;
 
 	if (e != STORE_OK && e != STORE_NONE)
 		return false;
-	keys_of_nobody(r, name, &x->keys);
-	if (e == STORE_OK && scram_read(acc.hash, &x->keys)) {
+	if (e == STORE_OK && !r->no_scram && slice_find_byte(acc.hash, '\n') != SLICE_NONE) {
+		hash = acc.hash;
 		x->account = acc.id;
 		x->revision = acc.revision;
 	}
+	salt_of_nobody(r, name, &nobody);
+	/* keys of another number of iterations would tell who has an account: they have to be made again */
+	if (!scram_read(hash, &x->keys) || x->keys.iterations != SCRAM_ITERATIONS) {
+		x->account = 0;
+		x->keys.iterations = SCRAM_ITERATIONS;
+	}
+	if (x->account == 0)
+		memcpy(x->keys.salt, nobody.salt, SCRAM_SALT);
 	return true;
 }
 
@@ -232,6 +253,47 @@ auth_exchange_final(struct auth_room *r, const struct auth_asked *q, struct slic
 		    (*at)->until_ms > now;
 	auth_proved(r, &named, &p);
 	drop(r, at); /* one proof for one nonce */
+}
+
+struct keyed {
+	char address[LIMIT_LOGIN_NAME + 1];
+	char hash[HASHER_TEXT];
+	size_t address_n, hash_n;
+};
+
+/* The first account that has keys. */
+static bool
+is_keyed(void *ctx, const struct account *acc)
+{
+	struct keyed *k = ctx;
+	size_t n = slice_find_byte(acc->hash, '\n');
+
+	if (n == SLICE_NONE || n >= sizeof k->hash || acc->address.n > sizeof k->address)
+		return true;
+	memcpy(k->address, acc->address.p, acc->address.n);
+	k->address_n = acc->address.n;
+	memcpy(k->hash, acc->hash.p, n);
+	k->hash_n = n;
+	return false;
+}
+
+enum store_err
+auth_exchange_off(struct auth_room *r)
+{
+	struct keyed k = { 0 };
+	enum store_err e;
+
+	r->no_scram = true;
+	for (;;) {
+		k.hash_n = 0;
+		e = account_list(r->accounts, slice_of(k.address, k.address_n), is_keyed, &k);
+		if (e != STORE_OK || k.hash_n == 0)
+			return e;
+		e = account_set_hash(r->accounts, slice_of(k.address, k.address_n), slice_of(k.hash, k.hash_n),
+		    auth_change_now());
+		if (e != STORE_OK)
+			return e;
+	}
 }
 
 void

@@ -23,6 +23,7 @@ struct hash_job {
 	struct hash_job *next;		/* the hasher's */
 	struct hasher *hasher;		/* the hasher's */
 	bool make;			/* in: make a hash; else check one */
+	bool no_scram;			/* in, with make: Argon2id's line alone */
 	char password[LIMIT_PASSWORD];	/* in; wiped before done() */
 	size_t password_n;
 	char hash[HASHER_TEXT];		/* in: to check, "" = nobody's; out: made; NUL-terminated */

@@ -44,6 +44,8 @@ struct auth_room {
 	struct exchange *exchanges;
 	unsigned n_exchanges;
 	uint8_t nobody_salt[32]; /* salts of names that nobody has */
+	char nobody[HASHER_TEXT]; /* what stands in place of their hash */
+	bool no_scram;		 /* no keys for SCRAM are made, kept or used */
 	uint64_t user_range;	/* most account ids */
 	uint8_t key[32];	/* of the cache */
 	struct auth_cached cache[AUTH_CACHE];
@@ -94,6 +96,9 @@ void auth_proved(struct auth_room *r, const struct auth_asked *q, const struct a
 
 /* exchange.c: SCRAM between its two steps. The first answers with a challenge, or "try later". */
 enum store_err auth_exchange_init(struct auth_room *r);
+/* From now on there is no SCRAM: its keys are taken out of all accounts, and none are made. After
+ * auth_room_init(). */
+enum store_err auth_exchange_off(struct auth_room *r);
 void auth_exchange_first(struct auth_room *r, const struct auth_asked *q, struct slice bare);
 void auth_exchange_final(struct auth_room *r, const struct auth_asked *q, struct slice without_proof,
     struct slice proof);

@@ -7,6 +7,7 @@
 #include "ipc/smtp_auth.h"
 #include "lib/clock/clock.h"
 #include "lib/events/events.h"
+#include "lib/idn/idn.h"
 #include "rooms/auth/house.h"
 
 _Static_assert((int)SMTP_AUTH_LOGIN_STATUS_YES == (int)LOBBY_AUTH_LOGIN_STATUS_YES &&
@@ -202,8 +203,9 @@ auth_login(struct auth_room *r, const struct auth_asked *q)
 	struct account acc = { 0 };
 	struct login *l = login_new(r, q);
 	enum store_err e = account_find(r->accounts, q->name, a, &acc);
+	struct slice password = S("");
 
-	if (q->password.n > LIMIT_PASSWORD || q->password.n == 0) { /* refused without hashing */
+	if (!idn_password(q->password, a, &password) || password.n > LIMIT_PASSWORD || password.n == 0) { /* refused without hashing */
 		tell(l, EVENT_LOGIN_FAILED, S("no such password"));
 		answer(l, SMTP_AUTH_LOGIN_STATUS_NO, NULL);
 		end(l);
@@ -217,14 +219,14 @@ auth_login(struct auth_room *r, const struct auth_asked *q)
 	l->account = acc.id;
 	l->revision = acc.revision;
 	if (e == STORE_OK && acc.hash.n > 0 &&
-	    auth_cache_has(r, &acc, q->password, clock_mono_ms())) {
+	    auth_cache_has(r, &acc, password, clock_mono_ms())) {
 		say_yes(l, true);
 		end(l);
 		return;
 	}
 	if (e == STORE_OK)
-		auth_cache_tag(r, &acc, q->password, l->tag);
-	hash_job_fill(&l->job, q->password, acc.hash.n < HASHER_TEXT ? acc.hash : S(""));
+		auth_cache_tag(r, &acc, password, l->tag);
+	hash_job_fill(&l->job, password, acc.hash.n < HASHER_TEXT ? acc.hash : S(""));
 	if (too_many_from(r, l) || !hasher_add(r->hasher, &l->job)) {
 		say_later(l, S("too many logins at once"));
 		end(l);

@@ -16,6 +16,7 @@ main(void)
 	static const struct proc_peers peers = { .introduce = auth_introduce, .stop = auth_stop };
 	struct proc *p = proc_boot("auth");
 	uint64_t user_range = proc_number(p, "user_range", 1, UINT32_MAX);
+	bool scram = proc_number(p, "scram", 0, 1) != 0;
 	struct proc_walls walls = { .threads = true, .files = true, .max_files = 256,
 		.max_file_size = (uint64_t)1 << 36 };
 	struct loop *loop = loop_new();
@@ -32,7 +33,7 @@ main(void)
 		return EX_IOERR;
 	}
 	if (!auth_room_init(&room, p, loop, accounts, hasher_new(loop, HASHER_OPS, HASHER_MEMORY),
-	    user_range)) {
+	    user_range) || (!scram && auth_exchange_off(&room) != STORE_OK)) {
 		(void)fprintf(stderr, "auth: accounts.db fails\n");
 		return EX_IOERR;
 	}

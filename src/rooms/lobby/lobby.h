@@ -44,6 +44,7 @@ struct lobby_session {
 	bool tls;
 	bool quiet;		/* after STARTTLS: no second greeting */
 	bool refused;		/* the login under the kept tag was right, but its mailbox cannot be had */
+	struct scram_offer scram;
 	bool bindable;		/* binding is there: SCRAM-SHA-256-PLUS can be offered */
 	uint8_t binding[SCRAM_BINDING];
 	const struct lobby_ops *ops;

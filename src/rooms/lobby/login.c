@@ -100,16 +100,17 @@ plain(struct lobby_session *s, struct slice tag, struct slice response, struct a
 static bool
 mechanism(struct lobby_session *s, struct slice name)
 {
+	bool plus = slice_ieq(name, S("SCRAM-SHA-256-PLUS"));
+
 	if (slice_ieq(name, S("PLAIN")))
 		s->sasl_at = LOBBY_PLAIN;
-	else if (slice_ieq(name, S("SCRAM-SHA-256")) ||
-	    (s->bindable && slice_ieq(name, S("SCRAM-SHA-256-PLUS"))))
+	else if ((plus || slice_ieq(name, S("SCRAM-SHA-256"))) && scram_offered(&s->scram, plus, s->bindable))
 		s->sasl_at = LOBBY_SCRAM_FIRST;
 	else if (slice_ieq(name, S("OAUTHBEARER")))
 		s->sasl_at = LOBBY_OAUTH;
 	else
 		return false;
-	s->scram_plus = slice_ieq(name, S("SCRAM-SHA-256-PLUS"));
+	s->scram_plus = plus;
 	return true;
 }
 

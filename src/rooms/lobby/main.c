@@ -14,6 +14,8 @@ main(void)
 	struct loop *loop = loop_new();
 
 	lobby_room_init(&room, p, loop);
+	room.scram = (struct scram_offer){ .off = proc_number(p, "scram", 0, 1) == 0,
+		.must_bind = proc_number(p, "scram_require_binding", 0, 1) != 0 };
 	proc_lock(p, &walls);
 	return proc_serve(p, loop, &peers, &room);
 }

@@ -216,6 +216,7 @@ on_converse(void *ctx, struct door_lobby_converse *m)
 	c->s.quiet = c->s.tls && slice_eq(m->listener, S("imap"));
 	c->s.peer_ip_n = m->peer_ip.n;
 	memcpy(c->s.peer_ip, m->peer_ip.p, m->peer_ip.n);
+	c->s.scram = c->room->scram;
 	c->s.bindable = m->binding.n == SCRAM_BINDING;
 	if (c->s.bindable)
 		memcpy(c->s.binding, m->binding.p, SCRAM_BINDING);

@@ -47,6 +47,7 @@ struct lobby_room {
 	pthread_mutex_t lock;
 	struct lobby_conv *first; /* changed by the loop's thread alone */
 	bool stopping;		  /* of the loop's thread */
+	struct scram_offer scram; /* set after lobby_room_init() where it is not the usual */
 };
 
 /* Everything but the peers; proc may be NULL. The room is never freed. */

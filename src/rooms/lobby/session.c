@@ -25,9 +25,15 @@ lobby_say(struct lobby_session *s, struct slice tag, const char *text)
 const char *
 lobby_capability(const struct lobby_session *s)
 {
-	if (s->bindable)
+	bool free = scram_offered(&s->scram, false, s->bindable), plus = scram_offered(&s->scram, true, s->bindable);
+
+	if (!s->tls)
+		return CAPABILITY " STARTTLS LOGINDISABLED";
+	if (free && plus)
 		return CAPABILITY " AUTH=PLAIN AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-256-PLUS";
-	return s->tls ? CAPABILITY " AUTH=PLAIN AUTH=SCRAM-SHA-256" : CAPABILITY " STARTTLS LOGINDISABLED";
+	return free ? CAPABILITY " AUTH=PLAIN AUTH=SCRAM-SHA-256"
+	    : plus ? CAPABILITY " AUTH=PLAIN AUTH=SCRAM-SHA-256-PLUS"
+		   : CAPABILITY " AUTH=PLAIN";
 }
 
 void

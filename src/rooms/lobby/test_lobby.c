@@ -13,6 +13,7 @@
 struct world {
 	unsigned asked;
 	bool bindable; /* by 32 times 'B' */
+	struct scram_offer offer;
 	char name[400], password[1100];
 	enum lobby_login answer;
 	/* the outcome */
@@ -64,6 +65,7 @@ run_chunked(struct world *w, bool tls, struct slice in, size_t chunk)
 	buf_init(&m.out, 1 << 20);
 	stream_init_memory(&s.io, &m);
 	s.bindable = w->bindable;
+	s.scram = w->offer;
 	memset(s.binding, 'B', sizeof s.binding);
 	lobby_begin(&s, clock_mono_ms());
 	w->asked = 0;
@@ -420,11 +422,44 @@ scram(void **state)
 		}
 }
 
+/* scram_require_binding = yes, and scram = no: what is not offered is not taken either (U-018). */
+static void
+offers(void **state)
+{
+	static const struct {
+		struct scram_offer offer;
+		bool bindable;
+		const char *mechanisms;
+		bool unbound, plus;
+	} rows[] = {
+		{ { 0 }, true, " AUTH=PLAIN AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-256-PLUS\r\n", true, true },
+		{ { 0 }, false, " AUTH=PLAIN AUTH=SCRAM-SHA-256\r\n", true, false },
+		{ { .must_bind = true }, true, " AUTH=PLAIN AUTH=SCRAM-SHA-256-PLUS\r\n", false, true },
+		{ { .must_bind = true }, false, " AUTH=PLAIN\r\n", false, false },
+		{ { .off = true }, true, " AUTH=PLAIN\r\n", false, false },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct world w = world();
+
+		w.offer = rows[i].offer;
+		w.bindable = rows[i].bindable;
+		run(&w, true, S("a CAPABILITY\r\nb AUTHENTICATE SCRAM-SHA-256\r\n*\r\n"));
+		assert_true(said(&w, rows[i].mechanisms));
+		assert_int_equal(said(&w, "\r\n+ \r\n"), rows[i].unbound);
+		assert_int_equal(said(&w, "b NO Unknown mechanism"), !rows[i].unbound);
+		run(&w, true, S("c AUTHENTICATE SCRAM-SHA-256-PLUS\r\n*\r\n"));
+		assert_int_equal(said(&w, "\r\n+ \r\n"), rows[i].plus);
+		world_end(&w);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scram),
+		cmocka_unit_test(offers),
 		cmocka_unit_test(ordinary),
 		cmocka_unit_test(i001_starttls_injection),
 		cmocka_unit_test(i002_login_in_the_clear),

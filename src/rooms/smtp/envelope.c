@@ -23,8 +23,8 @@ syntax(struct smtp_session *s, enum smtp_syntax st, enum addr_status why, const 
 		smtp_error(s, 552, "5.3.4", "too big");
 		return;
 	case SMTP_SYNTAX_ADDRESS:
-		if (why == ADDR_NOT_ASCII)
-			smtp_error(s, 553, "5.6.7", s->txn.utf8 || (smtp_offers(s) & SMTP_OFFER_UTF8) == 0 ? "not an address"
+		if (why == ADDR_NOT_ASCII) /* RFC 6531 section 3.5: 550 to MAIL, 553 to RCPT */
+			smtp_error(s, s->txn.arena == NULL ? 550 : 553, "5.6.7", s->txn.utf8 || (smtp_offers(s) & SMTP_OFFER_UTF8) == 0 ? "not an address"
 						      : "say SMTPUTF8 for such an address");
 		else if (why == ADDR_ROUTE)
 			smtp_error(s, 553, "5.7.1", "source routes are not taken");

@@ -83,6 +83,21 @@ future_release(struct buf *b)
 	buf_free(&line);
 }
 
+static void
+mechanisms(struct buf *b, const struct smtp_session *s)
+{
+	struct buf line;
+
+	buf_init(&line, 100);
+	(void)buf_add(&line, S("AUTH PLAIN LOGIN"));
+	if (scram_offered(&s->conf->scram, false, s->peer.bindable))
+		(void)buf_add(&line, S(" SCRAM-SHA-256"));
+	if (scram_offered(&s->conf->scram, true, s->peer.bindable))
+		(void)buf_add(&line, S(" SCRAM-SHA-256-PLUS"));
+	(void)make_reply_line(b, 250, NULL, false, buf_slice(&line));
+	buf_free(&line);
+}
+
 /* RFC 9422 */
 static void
 limits(struct buf *b, const struct smtp_bounds *bounds)
@@ -112,8 +127,7 @@ smtp_ehlo(struct smtp_session *s, const struct smtp_command *cmd)
 	if (!s->peer.tls && s->conf->starttls)
 		keyword(&b, "STARTTLS", 0);
 	if (s->peer.tls && s->conf->submission && s->account_id == 0)
-		keyword(&b, s->peer.bindable ? "AUTH PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS"
-					     : "AUTH PLAIN LOGIN SCRAM-SHA-256", 0);
+		mechanisms(&b, s);
 	if (on->enhanced_codes)
 		keyword(&b, "ENHANCEDSTATUSCODES", 0);
 	if (on->dsn)

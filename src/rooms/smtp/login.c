@@ -165,9 +165,9 @@ smtp_auth(struct smtp_session *s, const struct smtp_command *cmd)
 		smtp_challenge(s, S("Username:"), SMTP_ANSWER_NAME);
 	else if (slice_ieq(mechanism, S("LOGIN")))
 		login_name(s, initial, a);
-	else if (slice_ieq(mechanism, S("SCRAM-SHA-256")))
+	else if (slice_ieq(mechanism, S("SCRAM-SHA-256")) && scram_offered(&s->conf->scram, false, s->peer.bindable))
 		smtp_scram_begin(s, false, initial, a);
-	else if (slice_ieq(mechanism, S("SCRAM-SHA-256-PLUS")) && s->peer.bindable)
+	else if (slice_ieq(mechanism, S("SCRAM-SHA-256-PLUS")) && scram_offered(&s->conf->scram, true, s->peer.bindable))
 		smtp_scram_begin(s, true, initial, a);
 	else if (slice_ieq(mechanism, S("OAUTHBEARER")) && initial.p == NULL)
 		smtp_challenge(s, S(""), SMTP_ANSWER_OAUTH);

@@ -52,6 +52,8 @@ main(void)
 	conf.hostname = proc_setting(p, "hostname");
 	conf.submission = slice_eq(slice_z(proc_instance(p)), S("submission"));
 	conf.lmtp = slice_eq(slice_z(proc_instance(p)), S("lmtp"));
+	conf.scram = (struct scram_offer){ .off = proc_number(p, "scram", 0, 1) == 0,
+		.must_bind = proc_number(p, "scram_require_binding", 0, 1) != 0 };
 	conf.relay = true; /* the room send */
 	conf.scan = proc_number(p, "scan", 0, 1) != 0;
 	conf.redirects = proc_setting(p, "redirects");

@@ -46,6 +46,13 @@ ask_owns(void *ctx, const struct smtp_auth_owns *in, uint64_t deadline_ms, struc
 	return smtp_auth_owns(((struct smtp_room *)ctx)->auth, in, deadline_ms, a, out);
 }
 
+/* Only strangers suffer from it. */
+static bool
+minds_stress(const struct smtp_room *r)
+{
+	return !r->conf.submission && !r->conf.lmtp;
+}
+
 /* Stress may have begun or ended. All that are parked are woken when it begins: they have less time now.
  */
 static void
@@ -96,7 +103,7 @@ ask_accept(void *ctx, const struct smtp_queue_accept *in, uint64_t deadline_ms, 
 	struct smtp_room *r = ctx;
 	enum ipc_status st = smtp_queue_accept(r->queue, in, deadline_ms, a, out);
 
-	if (st == IPC_OK && !r->conf.submission)
+	if (st == IPC_OK && minds_stress(r))
 		queue_says(r, out->stress);
 	return st;
 }
@@ -326,7 +333,7 @@ on_crowded(void *ctx, struct door_smtp_crowded *m)
 {
 	struct smtp_link *link = ctx;
 
-	if (link->room->conf.submission)
+	if (!minds_stress(link->room))
 		return;
 	(void)pthread_mutex_lock(&link->room->lock);
 	link->crowded = m->yes;

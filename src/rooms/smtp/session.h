@@ -16,7 +16,7 @@
 #include "ipc/smtp_scan.h"
 #include "lib/base/ip.h"
 #include "lib/events/events.h"
-#include "lib/parse/sasl/sasl.h"
+#include "lib/parse/sasl/scram.h"
 #include "lib/parse/smtp/command.h"
 #include "lib/parse/smtp/data.h"
 #include "lib/parse/smtp/params.h"
@@ -42,6 +42,7 @@ struct smtp_config {
 	bool lmtp;	 /* RFC 2033: mail of other MTAs for users here */
 	bool starttls;	 /* TLS can be had */
 	bool scan;	 /* messages are judged, or made ready for sending, by scan */
+	struct scram_offer scram;
 	bool relay;	 /* there is a way out: submission takes recipients elsewhere */
 	const struct ip_nets *lmtp_from; /* who may speak LMTP, besides whoever comes over a Unix socket */
 	struct slice redirects; /* addresses that rules may redirect to, each followed by a space */

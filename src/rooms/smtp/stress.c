@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Stress: queue has more than it likes, or door has hardly a connection left. Then strangers hold what
- * they hold for a shorter time, and errors are borne less; whoever has logged in, or has come to the
- * instance where one logs in, is served as ever. Nothing is refused for good: who is cut comes again. */
+ * they hold for a shorter time, and errors are borne less; submission and LMTP are
+ * served as ever. Nothing is refused for good: who is cut comes again. */
 #include "rooms/smtp/session.h"
 
 static const struct smtp_bounds usual = { .idle_ms = SMTP_IDLE_MS,
@@ -21,7 +21,7 @@ static const struct smtp_bounds hurried = { .idle_ms = SMTP_STRESS_IDLE_MS,
 const struct smtp_bounds *
 smtp_bounds(const struct smtp_session *s)
 {
-	bool stranger = s->peer.listener == SMTP_AT_SMTP && !s->conf->submission && s->account_id == 0;
+	bool stranger = !s->conf->submission && !s->conf->lmtp && s->account_id == 0;
 
 	return stranger && s->back->stressed(s->back->ctx) ? &hurried : &usual;
 }

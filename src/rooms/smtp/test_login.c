@@ -149,6 +149,37 @@ exchange_table(void **state)
 	}
 }
 
+/* scram_require_binding = yes, and scram = no: what is not offered is not taken either (U-018). */
+static void
+offers(void **state)
+{
+	static const struct {
+		struct scram_offer offer;
+		bool bindable;
+		const char *mechanisms, *want; /* replies to AUTH SCRAM-SHA-256 with n,, and then to PLUS */
+	} rows[] = {
+		{ { 0 }, true, "AUTH PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS\r\n", "220 250 334 501 334 501" },
+		{ { 0 }, false, "AUTH PLAIN LOGIN SCRAM-SHA-256\r\n", "220 250 334 501 504 500" },
+		{ { .must_bind = true }, true, "AUTH PLAIN LOGIN SCRAM-SHA-256-PLUS\r\n", "220 250 504 500 334 501" },
+		{ { .must_bind = true }, false, "AUTH PLAIN LOGIN\r\n", "220 250 504 500 504 500" },
+		{ { .off = true }, true, "AUTH PLAIN LOGIN\r\n", "220 250 504 500 504 500" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct world w;
+
+		world_init(&w, true);
+		w.conf.scram = rows[i].offer;
+		w.bindable = rows[i].bindable;
+		(void)world_talk(&w, S(HELLO "AUTH SCRAM-SHA-256 biwsbj1hbGljZUBleGFtcGxlLnRlc3Qscj1hYmM=\r\n*\r\n"
+		    "AUTH SCRAM-SHA-256-PLUS cD10bHMtZXhwb3J0ZXIsLG49YWxpY2VAZXhhbXBsZS50ZXN0LHI9YWJj\r\n*\r\n"),
+		    true, false);
+		assert_string_equal(codes(&w), rows[i].want);
+		assert_true(said(&w.out, rows[i].mechanisms));
+		world_free(&w);
+	}
+}
+
 /* U-006: identical bytes; U-008, U-004: long responses; auth away: 454, nothing refused for good. */
 static void
 login_details(void **state)
@@ -216,6 +247,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(login_table),
 		cmocka_unit_test(exchange_table),
+		cmocka_unit_test(offers),
 		cmocka_unit_test(login_details),
 		cmocka_unit_test(a_login_parks),
 	};

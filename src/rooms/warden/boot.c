@@ -247,6 +247,13 @@ tell_switches(struct room *r, const struct config *c)
 	}
 }
 
+static void
+tell_scram(struct room *r, const struct config *c)
+{
+	tell_number(r, "scram", c->scram);
+	tell_number(r, "scram_require_binding", c->scram_require_binding);
+}
+
 void
 room_boot(struct warden *w, struct room *r)
 {
@@ -279,6 +286,7 @@ room_boot(struct warden *w, struct room *r)
 			    slice_eq(slice_z(r->instance), S("submission"))));
 		tell(r, "redirects", slice_z(w->redirects));
 		tell_switches(r, c);
+		tell_scram(r, c);
 	} else if (slice_eq(kind, S("scan"))) {
 		tell(r, "sender_authentication", slice_z(config_sender_word(c->sender_authentication)));
 		tell(r, "arc_trusted", slice_z(c->arc_trusted));
@@ -307,8 +315,11 @@ room_boot(struct warden *w, struct room *r)
 		tell(r, "redirects", slice_z(w->redirects));
 		hand(r, "local", w->local);
 		hand(r, "http", w->http);
+	} else if (slice_eq(kind, S("lobby"))) {
+		tell_scram(r, c);
 	} else if (slice_eq(kind, S("auth"))) {
 		tell_number(r, "user_range", c->user_range);
+		tell_number(r, "scram", c->scram);
 	}
 	wiring_connect(w, r);
 	(void)warden_room_go_send(r->channel, &go);

@@ -134,6 +134,12 @@ scram_final_parse(struct slice message, struct arena *a, struct scram_final *out
 }
 
 bool
+scram_offered(const struct scram_offer *o, bool plus, bool bindable)
+{
+	return !o->off && (plus ? bindable : !o->must_bind);
+}
+
+bool
 scram_flag_ok(uint8_t flag, bool plus, bool offered)
 {
 	if (plus)

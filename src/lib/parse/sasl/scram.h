@@ -33,6 +33,14 @@ enum sasl_status scram_first_parse(struct slice message, struct arena *a, struct
 /* client-final-message. */
 enum sasl_status scram_final_parse(struct slice message, struct arena *a, struct scram_final *out);
 
+/* What a server offers: nothing of it set is the usual, both mechanisms where TLS can be bound to. */
+struct scram_offer {
+	bool off;	/* neither */
+	bool must_bind; /* SCRAM-SHA-256-PLUS only */
+};
+/* Is the mechanism (plus: SCRAM-SHA-256-PLUS) offered in a session with or without binding? */
+bool scram_offered(const struct scram_offer *o, bool plus, bool bindable);
+
 /* May this first message go with the mechanism that was named? plus: SCRAM-SHA-256-PLUS; offered: we
  * offered PLUS in this session. A client that says it could bind but was not offered it, where it was,
  * has been lied to: RFC 5802 section 6, U-018. */

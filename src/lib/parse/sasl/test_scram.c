@@ -127,6 +127,12 @@ binding(void **state)
 	assert_false(scram_flag_ok('y', false, true)); /* somebody hid PLUS from the client */
 	assert_false(scram_flag_ok('p', false, true));
 	assert_false(scram_flag_ok('p', true, false));
+	for (unsigned i = 0; i < 16; i++) {
+		struct scram_offer o = { .off = (i & 1) != 0, .must_bind = (i & 2) != 0 };
+		bool bound = (i & 4) != 0, bindable = (i & 8) != 0;
+
+		assert_int_equal(scram_offered(&o, bound, bindable), !o.off && (bound ? bindable : !o.must_bind));
+	}
 }
 
 static const struct {
