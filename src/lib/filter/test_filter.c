@@ -109,7 +109,8 @@ outcomes(void **state)
 		{ S_INIT("[header]\n!/^(Received|Subject|X-A):/ REJECT\n"), "pass" },
 		{ S_INIT("if /^X-A/\n/one/ WARN\nif /two/\n/X/ HOLD h\nendif\n/two/ REJECT\nendif\n/one|none/ REJECT\n"),
 		    "pass hold [h] 2:header 4:header" },
-		{ S_INIT("if !/^X-A/\n/./ WARN\nendif\n/one/ REJECT r\n"), NULL },
+		{ S_INIT("[header]\nif !/^X-A/\n/./ WARN\nendif\n/one/ REJECT r\n"),
+		    "refuse 550 5.7.1 [r] 3:header 3:header 5:header" },
 		/* which lines */
 		{ S_INIT("[header]\n/inner/ REJECT\n/^Content-/ REJECT\n/evil/ REJECT\n/X-Part/ REJECT\n"), "pass" },
 		{ S_INIT("[nested-header]\n/^Subject: inner/ REJECT n\n/^Subject: Hello/ WARN\n"),
@@ -136,10 +137,8 @@ outcomes(void **state)
 
 		filter_run(f, S(MAIL), FILTER_IN, NULL, NULL, a, o);
 		summary(o, &b);
-		if (table[i].want != NULL && !slice_eq(buf_slice(&b), slice_z(table[i].want)))
+		if (!slice_eq(buf_slice(&b), slice_z(table[i].want)))
 			fail_msg("%.*s: %.*s", SFMT(table[i].rules), SFMT(buf_slice(&b)));
-		if (table[i].want == NULL)
-			assert_true(o->verdict == FILTER_REFUSE);
 		filter_free(&f);
 	}
 }

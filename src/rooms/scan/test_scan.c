@@ -31,6 +31,7 @@ static struct {
 	EVP_PKEY *rsa, *ed;
 	struct scan_conf conf;
 	struct scan_backend back;
+	struct filter *filter;
 	enum scan_auth_policy policy;
 	enum ipc_status policy_ipc, keys_ipc;
 	unsigned policy_asked, questions;
@@ -190,7 +191,8 @@ run(bool outgoing, struct slice mail, const char *sender, struct smtp_scan_rcpt 
 	*in = (struct smtp_scan_judge){ .queue_id = S("abc.1"), .session = 7, .peer_ip = slice_of(ip, 4),
 		.helo = S("client.example"), .sender = slice_z(sender), .size = mail.n, .trace = sizeof TRACE - 1,
 		.rcpts = rcpts, .n_rcpts = n_rcpts };
-	*j = (struct scan_job){ .conf = &w.conf, .back = &w.back, .a = w.a, .in = in, .now_ms = clock_mono_ms(), .now = NOW };
+	*j = (struct scan_job){ .conf = &w.conf, .back = &w.back, .a = w.a, .in = in, .now_ms = clock_mono_ms(), .now = NOW,
+		.filter = w.filter };
 	buf_reset(&w.events);
 	if (outgoing)
 		scan_outgoing(j, mail, &out);
@@ -432,6 +434,121 @@ forwarding(void **state)
 	assert_int_equal(run(false, mail, "a@good.example", rcpts, 2).action, SMTP_SCAN_ACTION_DEFER);
 }
 
+static void
+rules(struct slice text)
+{
+	static struct filter_errors e;
+
+	filter_free(&w.filter);
+	e.n = 0;
+	w.filter = text.n == 0 ? NULL : filter_compile(text, &e);
+	if (text.n > 0 && w.filter == NULL)
+		fail_msg("%u:%u: %s", e.v[0].at.line, e.v[0].at.column, e.v[0].text);
+}
+
+/* What rules decide about strangers' mail, and what else is done with it then. */
+static void
+filtered_in(void **state)
+{
+	static const struct {
+		struct slice rules;
+		enum scan_mode mode;
+		const char *sender; /* in MAIL and From */
+		enum smtp_scan_action action;
+		const char *folder, *why, *redirect;
+		bool verdict; /* it was judged, too */
+	} table[] = {
+		{ S_INIT("/^Subject/ REJECT r\n"), SCAN_ENFORCE, "a@good.example", SMTP_SCAN_ACTION_REJECT, "", "r", "", false },
+		{ S_INIT("/^Subject/ REJECT 450 d\n"), SCAN_ENFORCE, "a@good.example", SMTP_SCAN_ACTION_DEFER, "", "d", "", false },
+		{ S_INIT("/^Subject/ DISCARD x\n"), SCAN_ENFORCE, "a@good.example", SMTP_SCAN_ACTION_DISCARD, "", "x", "", false },
+		{ S_INIT("/^Subject/ HOLD h\n"), SCAN_ENFORCE, "a@good.example", SMTP_SCAN_ACTION_HOLD, "", "h", "", true },
+		{ S_INIT("/^Subject/ JUNK j\n"), SCAN_ENFORCE, "a@good.example", SMTP_SCAN_ACTION_QUARANTINE, "Junk", "j", "", true },
+		{ S_INIT("/^Subject/ JUNK j\n/^From/ HOLD h\n"), SCAN_MARK, "a@good.example", SMTP_SCAN_ACTION_HOLD, "Junk", "h", "",
+		    true },
+		{ S_INIT("/^Subject/ REDIRECT b@ours.example\n"), SCAN_ENFORCE, "a@good.example", SMTP_SCAN_ACTION_ACCEPT, "",
+		    NULL, "b@ours.example", true },
+		/* the sender's domain has a word, too */
+		{ S_INIT("/^Subject/ HOLD h\n"), SCAN_ENFORCE, "a@junk.example", SMTP_SCAN_ACTION_HOLD, "Junk", "h", "", true },
+		{ S_INIT("/^Subject/ JUNK j\n"), SCAN_ENFORCE, "a@junk.example", SMTP_SCAN_ACTION_QUARANTINE, "Junk", NULL, "",
+		    true },
+		{ S_INIT("/^Subject/ HOLD h\n"), SCAN_ENFORCE, "a@down.example", SMTP_SCAN_ACTION_DEFER, "", NULL, "", true },
+		{ S_INIT("/^From/ ACCEPT\n"), SCAN_ENFORCE, "a@junk.example", SMTP_SCAN_ACTION_QUARANTINE, "Junk", NULL, "", true },
+		/* rules without sender authentication */
+		{ S_INIT("/^Subject/ HOLD h\n"), SCAN_OFF, "a@junk.example", SMTP_SCAN_ACTION_HOLD, "", "h", "", false },
+		{ S_INIT("[header out]\n/^Subject/ REJECT\n"), SCAN_OFF, "a@junk.example", SMTP_SCAN_ACTION_ACCEPT, "", "", "", false },
+		/* our own trace is not theirs */
+		{ S_INIT("/^Received/ REJECT\n"), SCAN_ENFORCE, "a@good.example", SMTP_SCAN_ACTION_ACCEPT, "", NULL, "", true },
+		/* what cannot be tried is no acceptance */
+		{ S_INIT("/^Subject: (x+)+$/ REJECT\n"), SCAN_ENFORCE, "a@good.example", SMTP_SCAN_ACTION_DEFER, "", NULL, "", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		own(buf_t) mail = { .max = 4096 };
+		struct smtp_scan_judge_answer v;
+
+		rules(table[i].rules);
+		w.conf.mode = table[i].mode;
+		(void)buf_fmt(&mail, TRACE "From: %s\r\nSubject: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx!\r\n\r\nhello\r\n",
+		    table[i].sender);
+		v = run(false, buf_slice(&mail), table[i].sender, NULL, 0);
+		if (v.action != table[i].action || !slice_eq(v.folder, slice_z(table[i].folder)) ||
+		    (table[i].why != NULL && !slice_eq(v.why, slice_z(table[i].why))) ||
+		    !slice_eq(v.redirect, slice_z(table[i].redirect)) || told("scan.verdict") != table[i].verdict)
+			fail_msg("%.*s: %s %.*s", SFMT(table[i].rules), smtp_scan_action_name(v.action), SFMT(v.why));
+	}
+	rules(S(""));
+}
+
+/* The rules' changes and ours, one after the other: two lists become one. */
+static void
+filtered_changes(void **state)
+{
+	struct smtp_scan_rcpt away = { S_INIT("bob@elsewhere.example"), 0, S_INIT("team@ours.example") };
+	struct smtp_scan_judge_answer v;
+
+	(void)state;
+	rules(S("/^X-A/ REMOVE\n/^X-B/ PREPEND X-N: new\n/^X-C: (.*)/ REPLACE X-D: $1\n[body]\n/two/ REPLACE 2\n/three/ REMOVE\n"));
+	v = run(false, S(TRACE "X-A: 1\r\nAuthentication-Results: mx.example.test; dkim=pass\r\nX-B: 2\r\nX-C: 3\r\n"
+			 "From: a@good.example\r\n\r\none\r\ntwo\r\nthree\r\n"),
+	    "a@good.example", NULL, 0);
+	assert_int_equal(v.action, SMTP_SCAN_ACTION_ACCEPT);
+	assert_true(slice_starts(buf_slice(&w.mail), S("Authentication-Results: mx.example.test;")));
+	assert_true(slice_ends(buf_slice(&w.mail), S("\r\n" TRACE "X-N: new\r\nX-B: 2\r\nX-D: 3\r\nFrom: a@good.example\r\n\r\n"
+						     "one\r\n2\r\n")));
+	/* what is signed is what goes out */
+	rules(S("/^X-A/ REMOVE\n/^Subject: (.*)/ REPLACE Subject: [x] $1\n/^Bcc/ REMOVE\n/^Date/ REMOVE\n"
+		"/^From/ PREPEND Bcc: new@one.example\n[body]\n/two/ REPLACE 2\n"));
+	v = run(true, S(TRACE "Bcc: old@one.example\r\nX-A: 1\r\nFrom: me@ours.example\r\nDate: old\r\nSubject: x\r\n"
+			"Authentication-Results: mx.example.test; forged\r\n\r\none\r\ntwo\r\n"),
+	    "me@ours.example", NULL, 0);
+	assert_int_equal(v.action, SMTP_SCAN_ACTION_ACCEPT);
+	assert_string_equal(signatures(), "pass pass ");
+	assert_true(slice_ends(buf_slice(&w.mail), S("From: me@ours.example\r\nSubject: [x] x\r\n\r\none\r\n2\r\n")));
+	assert_false(holds("Bcc") || holds("X-A") || holds("Date: old") || holds("forged"));
+	assert_true(holds("Date: Tue, 14 Nov 2023") && holds("Message-ID:"));
+	/* From is what the rules make of it */
+	rules(S("/^From/ REPLACE From: you@ours.example\n"));
+	v = run(true, S(TRACE "From: me@ours.example\r\n\r\none\r\n"), "me@ours.example", NULL, 0);
+	assert_true(v.action == SMTP_SCAN_ACTION_ACCEPT && slice_eq(v.from, S("you@ours.example")));
+	assert_string_equal(signatures(), "pass pass ");
+	/* what is forwarded is sealed as it goes on */
+	rules(S("[body]\n/two/ REPLACE 2\n"));
+	v = run(false, S(TRACE "From: a@good.example\r\nSubject: x\r\n\r\none\r\ntwo\r\n"), "a@good.example", &away, 1);
+	assert_true(v.action == SMTP_SCAN_ACTION_ACCEPT && told("scan.sealed") && holds("\r\none\r\n2\r\n"));
+	{
+		own(buf_t) next = { .max = 65536 };
+
+		(void)buf_add(&next, S(TRACE));
+		(void)buf_add(&next, buf_slice(&w.mail));
+		rules(S(""));
+		w.conf.hostname = S("mx.next.example");
+		w.conf.trusted[w.conf.n_trusted++] = S("ours.example");
+		v = run(false, buf_slice(&next), "srs@ours.example", NULL, 0);
+		assert_true(v.action == SMTP_SCAN_ACTION_ACCEPT && holds("arc=pass"));
+	}
+}
+
 int
 main(void)
 {
@@ -439,7 +556,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(forged, begin, finish),
 		cmocka_unit_test_setup_teardown(outgoing, begin, finish),
 		cmocka_unit_test_setup_teardown(outgoing_refused, begin, finish),
-		cmocka_unit_test_setup_teardown(forwarding, begin, finish) };
+		cmocka_unit_test_setup_teardown(forwarding, begin, finish),
+		cmocka_unit_test_setup_teardown(filtered_in, begin, finish),
+		cmocka_unit_test_setup_teardown(filtered_changes, begin, finish) };
 
 	crypto_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,11 +128,54 @@ authors(void **state)
 	world_free(&w);
 }
 
+/* A rule's address, if warden named it and auth knows it; else try later, and nothing is accepted. */
+static void
+redirects(void **state)
+{
+	static const struct {
+		struct slice to;
+		enum smtp_scan_action action;
+		const char *want, *rcpts;
+		unsigned accepted;
+	} table[] = {
+		{ S_INIT("bob@example.test"), SMTP_SCAN_ACTION_ACCEPT, "220 250 250 250 354 250",
+		    "2 bob@example.test<bob@example.test\n", 1 },
+		{ S_INIT("bob@example.test"), SMTP_SCAN_ACTION_HOLD, "220 250 250 250 354 250",
+		    "2 bob@example.test<bob@example.test\n", 1 },
+		{ S_INIT("team@example.test"), SMTP_SCAN_ACTION_ACCEPT, "220 250 250 250 354 250",
+		    "1 alice@example.test<team@example.test\n2 bob@example.test<team@example.test\n", 1 },
+		{ S_INIT("away@example.test"), SMTP_SCAN_ACTION_ACCEPT, "220 250 250 250 354 250",
+		    "0 a@far.test<away@example.test|SRS0=x@example.test|quiet\n", 1 },
+		{ S_INIT("bob@example.test"), SMTP_SCAN_ACTION_DISCARD, "220 250 250 250 354 250", "", 0 },
+		{ S_INIT("alice@example.test"), SMTP_SCAN_ACTION_ACCEPT, "220 250 250 250 354 451", "", 0 }, /* not named */
+		{ S_INIT("nobody@example.test"), SMTP_SCAN_ACTION_ACCEPT, "220 250 250 250 354 451", "", 0 },
+		{ S_INIT("x@elsewhere.test"), SMTP_SCAN_ACTION_ACCEPT, "220 250 250 250 354 451", "", 0 },
+		{ S_INIT("busy@example.test"), SMTP_SCAN_ACTION_ACCEPT, "220 250 250 250 354 451", "", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		struct world w;
+		const char *got;
+
+		world_init(&w, false);
+		w.conf.scan = true;
+		w.conf.redirects = S("bob@example.test team@example.test away@example.test nobody@example.test "
+				     "x@elsewhere.test busy@example.test ");
+		w.verdict = (struct smtp_scan_judge_answer){ .redirect = table[i].to, .action = table[i].action };
+		got = talk(&w, HELLO MAIL);
+		if (strcmp(got, table[i].want) != 0 || w.accepted != table[i].accepted ||
+		    !slice_eq(buf_slice(&w.rcpts), slice_z(table[i].rcpts)))
+			fail_msg("%.*s: %s: %.*s", SFMT(table[i].to), got, SFMT(buf_slice(&w.rcpts)));
+		world_free(&w);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(answers), cmocka_unit_test(not_asked),
-		cmocka_unit_test(edits), cmocka_unit_test(authors) };
+		cmocka_unit_test(edits), cmocka_unit_test(authors), cmocka_unit_test(redirects) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,6 +33,7 @@ static const struct {
 	{ S_INIT("REJECT"), FILTER_REJECT, TAKES_CODES | TAKES_WORDS | AT_THRESHOLD },
 	/* Postfix's words for the same */
 	{ S_INIT("PASS"), FILTER_ACCEPT, TAKES_WORDS },
+	{ S_INIT("OK"), FILTER_DUNNO, 0 },
 	{ S_INIT("IGNORE"), FILTER_REMOVE, TAKES_WORDS },
 	{ S_INIT("STRIP"), FILTER_REMOVE, TAKES_WORDS },
 };
