@@ -216,10 +216,11 @@ listener(cfg_t *sec, struct config *c)
 static bool
 numbers(cfg_t *cfg, struct config *c)
 {
-	uint64_t base, range, total, per_address, sessions;
+	uint64_t base, range, total, per_address, sessions, failures;
 
 	if (!number(cfg, "uid_base", 1000, 2000000000, &base) ||
 	    !number(cfg, "user_range", 1, 60000, &range) ||
+	    !number(cfg, "login_failures", 0, 100000, &failures) ||
 	    !number(cfg, "message_size", 65536, 1073741824, &c->message_size) ||
 	    !number(cfg, "connections", 1, 100000, &total) ||
 	    !number(cfg, "connections_per_address", 1, 100000, &per_address) ||
@@ -227,6 +228,7 @@ numbers(cfg_t *cfg, struct config *c)
 		return false;
 	c->uid_base = (uint32_t)base;
 	c->user_range = (uint32_t)range;
+	c->login_failures = (uint32_t)failures;
 	c->connections = (uint32_t)total;
 	c->connections_per_address = (uint32_t)per_address;
 	c->sessions_per_user = (uint32_t)sessions;
@@ -510,6 +512,7 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_INT("connections", 10000, CFGF_NONE),
 		CFG_INT("connections_per_address", 50, CFGF_NONE),
 		CFG_INT("sessions_per_user", (long)LIMIT_SESSIONS_PER_USER, CFGF_NONE),
+		CFG_INT("login_failures", 20, CFGF_NONE),
 		CFG_BOOL("scram", cfg_true, CFGF_NONE), CFG_BOOL("scram_require_binding", cfg_false, CFGF_NONE),
 		CFG_STR("sender_authentication", "enforce", CFGF_NONE),
 		CFG_STR_LIST("arc_trusted", "{}", CFGF_NONE),

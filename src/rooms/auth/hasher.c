@@ -176,11 +176,15 @@ hasher_add(struct hasher *h, struct hash_job *j)
 
 	(void)pthread_mutex_lock(&h->lock);
 	one_more_thread(h);
-	if (h->waiting < HASHER_QUEUE && h->threads > 0) {
+	if (h->waiting < HASHER_QUEUE + (j->ahead ? HASHER_AHEAD : 0) && h->threads > 0) {
 		j->hasher = h;
-		j->next = NULL;
-		*h->last = j;
-		h->last = &j->next;
+		j->next = j->ahead ? h->first : NULL;
+		if (!j->ahead || h->first == NULL) {
+			*h->last = j;
+			h->last = &j->next;
+		} else {
+			h->first = j;
+		}
 		h->waiting++;
 		taken = true;
 		(void)pthread_cond_signal(&h->work);

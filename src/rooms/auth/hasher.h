@@ -13,6 +13,7 @@
 #define HASHER_THREADS 2u
 #define HASHER_QUEUE 256u	/* jobs that wait (count): over it, "try later" */
 #define HASHER_OPS 2u
+#define HASHER_AHEAD 32u	/* over it, for those that go ahead (count) */
 #define HASHER_MEMORY ((size_t)19 * 1024 * 1024)
 #define HASHER_TEXT ((size_t)257) /* ACCOUNTS_HASH and a NUL */
 
@@ -24,6 +25,7 @@ struct hash_job {
 	struct hasher *hasher;		/* the hasher's */
 	bool make;			/* in: make a hash; else check one */
 	bool no_scram;			/* in, with make: Argon2id's line alone */
+	bool ahead;			/* in: before all that wait, and even when too many do */
 	char password[LIMIT_PASSWORD];	/* in; wiped before done() */
 	size_t password_n;
 	char hash[HASHER_TEXT];		/* in: to check, "" = nobody's; out: made; NUL-terminated */

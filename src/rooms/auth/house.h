@@ -22,6 +22,8 @@
 #define AUTH_CACHE_MS 600000u		/* so long */
 #define AUTH_TAG ((size_t)16)
 #define AUTH_PER_ADDRESS 8u		/* hashes that one client address may have waiting (count) */
+#define AUTH_FAILURES_US ((uint64_t)600 * 1000000)	/* in which failed logins of an address are counted */
+#define AUTH_KNOWN_US ((uint64_t)30 * 86400 * 1000000)	/* so long a network is an account's own after a login */
 #define AUTH_PASSWORD_LEAST ((size_t)8)	/* bytes of a new password */
 
 struct auth_peer;
@@ -47,6 +49,7 @@ struct auth_room {
 	char nobody[HASHER_TEXT]; /* what stands in place of their hash */
 	bool no_scram;		 /* no keys for SCRAM are made, kept or used */
 	uint64_t user_range;	/* most account ids */
+	uint64_t login_failures; /* of one address in AUTH_FAILURES_US; 0: no limit */
 	uint8_t key[32];	/* of the cache */
 	struct auth_cached cache[AUTH_CACHE];
 	struct loop_timer *wipe;

@@ -114,6 +114,56 @@ end(struct login *l)
 	free(l);
 }
 
+/* ---- brute force: U-014, U-015 ---- */
+
+/* What failures are counted by: an IPv4 address, or the half of an IPv6 address that names a network. */
+static uint64_t
+address_key(const struct login *l)
+{
+	return rate_key_text('F', slice_of(l->peer_ip, l->peer_ip_n == 16 ? 8 : l->peer_ip_n));
+}
+
+/* An account and the network it is used from (/24, /64). */
+static uint64_t
+known_key(const struct login *l)
+{
+	uint8_t whose[16] = { 0 };
+
+	memcpy(whose, &l->account, sizeof l->account);
+	memcpy(&whose[8], l->peer_ip, l->peer_ip_n == 16 ? 8 : l->peer_ip_n == 4 ? 3 : 0);
+	return rate_key_text('K', slice_of(whose, sizeof whose));
+}
+
+static bool
+known(const struct auth_room *r, const struct login *l)
+{
+	return l->account != 0 && l->peer_ip_n > 0 &&
+	    !rate_has(&r->rates, known_key(l), 1, AUTH_KNOWN_US, (uint64_t)clock_wall_us());
+}
+
+/* From now on the account's owner goes ahead of strangers there, and never waits for what they tried. */
+static void
+remember(struct auth_room *r, const struct login *l)
+{
+	if (l->peer_ip_n > 0)
+		(void)rate_take(&r->rates, known_key(l), 1, AUTH_KNOWN_US, (uint64_t)clock_wall_us());
+}
+
+static void
+count_failure(struct auth_room *r, const struct login *l)
+{
+	if (l->peer_ip_n > 0)
+		(void)rate_take(&r->rates, address_key(l), r->login_failures, AUTH_FAILURES_US,
+		    (uint64_t)clock_wall_us());
+}
+
+static bool
+shut_out(const struct auth_room *r, const struct login *l)
+{
+	return l->peer_ip_n > 0 && !known(r, l) &&
+	    !rate_has(&r->rates, address_key(l), r->login_failures, AUTH_FAILURES_US, (uint64_t)clock_wall_us());
+}
+
 static void
 say_later(struct login *l, struct slice why)
 {
@@ -142,6 +192,7 @@ say_yes(struct login *l, bool cached)
 	}
 	if (!cached)
 		auth_cache_put(r, l->tag, clock_mono_ms());
+	remember(r, l);
 	answer(l, SMTP_AUTH_LOGIN_STATUS_YES, &acc);
 	tell(l, EVENT_LOGIN_OK, l->scram ? S("scram") : cached ? S("remembered") : S("password"));
 	if (now - acc.login > (uint64_t)3600000000)
@@ -158,6 +209,7 @@ hashed(struct hash_job *j)
 	} else if (j->ok) {
 		say_yes(l, false);
 	} else {
+		count_failure(l->room, l);
 		tell(l, EVENT_LOGIN_FAILED, l->account == 0 ? S("unknown name") : S("wrong password"));
 		answer(l, SMTP_AUTH_LOGIN_STATUS_NO, NULL);
 	}
@@ -224,8 +276,14 @@ auth_login(struct auth_room *r, const struct auth_asked *q)
 		end(l);
 		return;
 	}
+	if (shut_out(r, l)) { /* not even hashed */
+		say_later(l, S("too many failed logins from this address"));
+		end(l);
+		return;
+	}
 	if (e == STORE_OK)
 		auth_cache_tag(r, &acc, password, l->tag);
+	l->job.ahead = known(r, l);
 	hash_job_fill(&l->job, password, acc.hash.n < HASHER_TEXT ? acc.hash : S(""));
 	if (too_many_from(r, l) || !hasher_add(r->hasher, &l->job)) {
 		say_later(l, S("too many logins at once"));
@@ -242,9 +300,12 @@ auth_proved(struct auth_room *r, const struct auth_asked *q, const struct auth_p
 	l->account = p->account;
 	l->revision = p->revision;
 	memcpy(l->signature, p->signature, SCRAM_KEY);
-	if (p->right) {
+	if (shut_out(r, l)) {
+		say_later(l, S("too many failed logins from this address"));
+	} else if (p->right) {
 		say_yes(l, true);
 	} else {
+		count_failure(r, l);
 		tell(l, EVENT_LOGIN_FAILED, p->account == 0 ? S("unknown name") : S("wrong proof"));
 		answer(l, SMTP_AUTH_LOGIN_STATUS_NO, NULL);
 	}

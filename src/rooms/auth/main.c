@@ -16,6 +16,7 @@ main(void)
 	static const struct proc_peers peers = { .introduce = auth_introduce, .stop = auth_stop };
 	struct proc *p = proc_boot("auth");
 	uint64_t user_range = proc_number(p, "user_range", 1, UINT32_MAX);
+	uint64_t login_failures = proc_number(p, "login_failures", 0, 100000);
 	bool scram = proc_number(p, "scram", 0, 1) != 0;
 	struct proc_walls walls = { .threads = true, .files = true, .max_files = 256,
 		.max_file_size = (uint64_t)1 << 36 };
@@ -37,5 +38,6 @@ main(void)
 		(void)fprintf(stderr, "auth: accounts.db fails\n");
 		return EX_IOERR;
 	}
+	room.login_failures = login_failures;
 	return proc_serve(p, loop, &peers, &room);
 }

@@ -180,10 +180,10 @@ login_lobby(struct slice name, struct slice password, uint64_t session)
 }
 
 static struct said
-login_smtp(struct slice name, struct slice password)
+login_from(struct slice ip, struct slice name, struct slice password)
 {
 	static const struct smtp_auth_answers answers = { .login = on_smtp };
-	struct smtp_auth_login m = { .session = 9, .name = name, .password = password };
+	struct smtp_auth_login m = { .session = 9, .peer_ip = ip, .name = name, .password = password };
 	struct said s = { 0 };
 
 	assert_int_equal(smtp_auth_login_ask(submission, 1, &m), IPC_OK);
@@ -193,6 +193,12 @@ login_smtp(struct slice name, struct slice password)
 	}
 	assert_true(s.come);
 	return s;
+}
+
+static struct said
+login_smtp(struct slice name, struct slice password)
+{
+	return login_from(S(""), name, password);
 }
 
 struct noted {
@@ -576,13 +582,73 @@ floods_are_bounded(void **state)
 	assert_int_equal(login_smtp(S("bob@example.test"), S("battery staple")).account, 2);
 }
 
+/* U-015: an address that guesses has to wait, whatever it says next. U-014: the owner, where he is known, does
+ * not wait for what others tried, from wherever. */
+static void
+guessing_ends(void **state)
+{
+	struct slice guesser = S("\x0a\0\0\1"), home = S("\x0a\1\2\3"), beside = S("\x0a\1\2\x09");
+	struct slice alice = S("alice@example.test"), bob = S("bob@example.test");
+
+	furnish();
+	room.login_failures = 20;
+	assert_int_equal(login_from(home, alice, S("correct horse")).status, SMTP_AUTH_LOGIN_STATUS_YES);
+	for (unsigned i = 0; i < 30; i++)
+		assert_int_equal(login_from(guesser, alice, S("guess")).status,
+		    i < 20 ? SMTP_AUTH_LOGIN_STATUS_NO : SMTP_AUTH_LOGIN_STATUS_TRY_LATER);
+	assert_int_equal(login_from(guesser, bob, S("battery staple")).status, SMTP_AUTH_LOGIN_STATUS_TRY_LATER);
+	assert_int_equal(login_from(S("\x0a\0\0\2"), bob, S("battery staple")).account, 2);
+	for (unsigned i = 0; i < 25; i++) /* somebody else, at the owner's own address */
+		(void)login_from(home, bob, S("guess"));
+	auth_cache_wipe(&room, UINT64_MAX); /* nobody is let in for what is remembered of his password */
+	assert_int_equal(login_from(home, bob, S("battery staple")).status, SMTP_AUTH_LOGIN_STATUS_TRY_LATER);
+	assert_int_equal(login_from(beside, alice, S("correct horse")).account, 1);
+	assert_int_equal(login_from(home, alice, S("correct horse")).account, 1);
+}
+
+static void
+owner_goes_ahead(void **state)
+{
+	static const struct lobby_auth_answers answers = { .login = on_lobby };
+	static const struct smtp_auth_answers owners = { .login = on_smtp };
+	struct slice home = S("\x0a\1\2\3"), alice = S("alice@example.test");
+	struct smtp_auth_login owner = { .session = 9, .peer_ip = home, .name = alice, .password = S("correct horse") };
+	struct said mine = { 0 };
+	unsigned before = 0;
+
+	furnish();
+	room.login_failures = 20;
+	assert_int_equal(login_from(home, alice, S("correct horse")).account, 1);
+	auth_cache_wipe(&room, UINT64_MAX);
+	for (uint32_t i = 0; i < 150; i++) {
+		uint8_t ip[4] = { 10, 9, (uint8_t)i, 1 };
+		struct lobby_auth_login m = { .session = i, .peer_ip = slice_of(ip, 4), .name = alice,
+			.password = S("guess") };
+
+		assert_int_equal(lobby_auth_login_ask(lobby, i, &m), IPC_OK);
+	}
+	for (int i = 0; i < 20; i++)
+		loop_once(room.loop, 0); /* all of them wait for a hash */
+	assert_int_equal(smtp_auth_login_ask(submission, 1, &owner), IPC_OK);
+	for (int i = 0; i < 2000 && !mine.come; i++) {
+		struct said s;
+
+		loop_once(room.loop, 5);
+		(void)smtp_auth_answers_serve(submission, &owners, &mine);
+		while (!mine.come && lobby_auth_answers_serve(lobby, &answers, &s) == IPC_OK)
+			before++;
+	}
+	assert_int_equal(mine.account, 1);
+	assert_true(before < 100);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_room, close_room)
 		T(logs_in), T(remembers_and_forgets), T(looks_up), T(forwards_come_back),
-		T(lists_and_rings), T(limits_hold), T(floods_are_bounded),
+		T(lists_and_rings), T(limits_hold), T(floods_are_bounded), T(guessing_ends), T(owner_goes_ahead),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -319,6 +319,7 @@ room_boot(struct warden *w, struct room *r)
 		tell_scram(r, c);
 	} else if (slice_eq(kind, S("auth"))) {
 		tell_number(r, "user_range", c->user_range);
+		tell_number(r, "login_failures", c->login_failures);
 		tell_number(r, "scram", c->scram);
 	}
 	wiring_connect(w, r);
