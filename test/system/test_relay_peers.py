@@ -1,204 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""Postfix, Exim and OpenSMTPD from Debian as receivers of our mail: STARTTLS, PIPELINING, DSN, SMTPUTF8, BDAT, sizes and
-dots. The packages exclude each other, so Exim and OpenSMTPD are taken apart into a directory and run in a mount namespace of
-their own, with the users and the spool that they insist on.
+"""Postfix, Exim and OpenSMTPD from Debian (test/tools/mtas.py) as receivers of our mail and as senders to us: STARTTLS,
+PIPELINING, DSN, SMTPUTF8, BDAT, sizes and dots.
 
 OpenSMTPD 6.8 of Debian 12 ends every handshake with an internal error (rsa: "missing private key"; the same with `openssl
 s_client`), so it shows what happens then: a second connection in plain text."""
-import glob
+import email
 import hashlib
+import imaplib
 import os
-import shutil
-import subprocess
+import smtplib
 import sys
 import time
 
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
-from elsewhere import House, Names, certificate, free_port  # noqa: E402
-from server import answers  # noqa: E402
-
-PEERS = {"postfix": "127.0.2.2", "exim": "127.0.2.3", "opensmtpd": "127.0.2.4"}
-DEBS = {"exim": "exim4-daemon-light", "opensmtpd": "opensmtpd"}
-
-NAMESPACE = """set -e
-mount --make-rprivate /
-cat /etc/passwd > {d}/passwd; cat /etc/group > {d}/group
-printf 'opensmtpd:x:64990:64990::/:/bin/false\\nopensmtpq:x:64991:64991::/:/bin/false\\nDebian-exim:x:64992:64992::/:/bin/false\\n' >> {d}/passwd
-printf 'opensmtpd:x:64990:\\nopensmtpq:x:64991:\\nDebian-exim:x:64992:\\n' >> {d}/group
-mount --bind {d}/passwd /etc/passwd
-mount --bind {d}/group /etc/group
-mount -t tmpfs tmpfs /var/spool
-mount -t tmpfs tmpfs /var/lib
-mkdir -p /var/lib/opensmtpd/empty /var/spool/smtpd
-chmod 711 /var/spool/smtpd
-if [ -d {d}/root/usr/libexec/opensmtpd ]; then
-	mount -t tmpfs tmpfs /usr/libexec
-	mkdir /usr/libexec/opensmtpd
-	mount --bind {d}/root/usr/libexec/opensmtpd /usr/libexec/opensmtpd
-fi
-exec "$@"
-"""
-
-EXIM = """exim_path = {d}/root/usr/sbin/exim4
-exim_user = nobody
-exim_group = nogroup
-spool_directory = {d}/spool
-log_file_path = {d}/spool/%slog
-pid_file_path = {d}/spool/pid
-primary_hostname = exim.test
-local_interfaces = {address}
-daemon_smtp_ports = {port}
-tls_advertise_hosts = *
-tls_certificate = {cert}
-tls_privatekey = {key}
-dsn_advertise_hosts = *
-smtputf8_advertise_hosts = *
-chunking_advertise_hosts = *
-keep_environment =
-acl_smtp_rcpt = take
-acl_smtp_data = take
-begin acl
-take:
-  accept
-begin routers
-all:
-  driver = accept
-  transport = file
-begin transports
-file:
-  driver = appendfile
-  directory = {d}/box
-  maildir_format
-  user = nobody
-  group = nogroup
-"""
-
-OPENSMTPD = """pki peer.test cert "{cert}"
-pki peer.test key "{key}"
-listen on {address} port {port} tls pki peer.test hostname opensmtpd.test
-action "file" mda "cat > {d}/box/$$.eml" virtual {{ "@" = nobody }}
-match from any for domain "opensmtpd.open.test" action "file"
-"""
-
-POSTFIX = """compatibility_level = 3.6
-queue_directory = {d}/spool
-data_directory = {d}/data
-command_directory = /usr/sbin
-daemon_directory = /usr/lib/postfix/sbin
-mail_owner = postfix
-myhostname = postfix.test
-mydestination =
-inet_interfaces = loopback-only
-inet_protocols = ipv4
-virtual_mailbox_domains = postfix.open.test
-virtual_mailbox_base = {d}
-virtual_mailbox_maps = static:box/
-virtual_uid_maps = static:65534
-virtual_gid_maps = static:65534
-smtpd_tls_security_level = may
-smtpd_tls_cert_file = {cert}
-smtpd_tls_key_file = {key}
-smtpd_tls_session_cache_database =
-smtpd_peername_lookup = no
-"""
-
-MASTER = """{address}:{port} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-tlsmgr unix - - n 1000? 1 tlsmgr
-smtp unix - - n - - smtp
-retry unix - - n - - error
-proxymap unix - - n - - proxymap
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-virtual unix - n n - - virtual
-anvil unix - - n - 1 anvil
-error unix - - n - - error
-"""
-
-
-def write(path, text):
-    with open(path, "w") as f:
-        f.write(text)
-
-
-def unpacked(name, directory):
-    """The directory of a package that cannot be installed beside Postfix."""
-    got = subprocess.run(["apt-get", "download", DEBS[name]], cwd=directory, capture_output=True, text=True)
-    if got.returncode != 0:
-        pytest.skip(f"{DEBS[name]} cannot be downloaded: {got.stderr.strip()[-200:]}")
-    for deb in glob.glob(f"{directory}/{DEBS[name]}_*.deb"):
-        subprocess.run(["dpkg", "-x", deb, directory + "/root"], check=True)
-    return directory + "/root"
-
-
-class Receiver:
-    def __init__(self, name, directory, port):
-        self.name, self.dir, self.port, self.address = name, f"{directory}/{name}", port, PEERS[name]
-        for sub in ("", "/box", "/box/new", "/spool", "/data", "/etc"):
-            os.mkdir(self.dir + sub)
-            os.chmod(self.dir + sub, 0o755)
-        for sub in ("/box", "/box/new", *(["/spool"] if name == "exim" else [])):
-            shutil.chown(self.dir + sub, "nobody", "nogroup")
-        cert, key = certificate(self.dir, "peer.test")
-        os.chmod(key, 0o640 if name == "exim" else 0o600)
-        if name == "exim":
-            shutil.chown(key, "root", "nogroup")
-        self.values = {"d": self.dir, "address": self.address, "port": port, "cert": cert, "key": key}
-        self.process = None
-
-    def start(self):
-        v = self.values
-        if self.name == "postfix":
-            shutil.chown(self.dir + "/data", "postfix", "postfix")
-            write(self.dir + "/etc/main.cf", POSTFIX.format(**v))
-            write(self.dir + "/etc/master.cf", MASTER.format(**v))
-            subprocess.run(["/usr/sbin/postfix", "-c", self.dir + "/etc", "start"], check=True, capture_output=True)
-        else:
-            root = unpacked(self.name, self.dir)
-            write(self.dir + "/ns", NAMESPACE.format(**v))
-            write(self.dir + "/conf", (EXIM if self.name == "exim" else OPENSMTPD).format(**v))
-            words = ["/usr/sbin/exim4", "-C", self.dir + "/conf", "-bdf"] if self.name == "exim" else \
-                ["/usr/sbin/smtpd", "-d", "-f", self.dir + "/conf"]
-            with open(self.dir + "/out", "w") as out:
-                self.process = subprocess.Popen(["unshare", "-m", "sh", self.dir + "/ns", root + words[0], *words[1:]],
-                                                stdout=out, stderr=out)
-        end = time.monotonic() + 15
-        while not answers(self.address, self.port):
-            assert time.monotonic() < end, f"{self.name} does not answer"
-            time.sleep(0.05)
-
-    def stop(self):
-        if self.name == "postfix":
-            subprocess.run(["/usr/sbin/postfix", "-c", self.dir + "/etc", "stop"], capture_output=True)
-        elif self.process is not None:
-            self.process.terminate()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-
-    def message(self, token, within=20.0):
-        """The octets of the message that holds token."""
-        end = time.monotonic() + within
-        while time.monotonic() < end:
-            for folder, _, names in os.walk(self.dir + "/box"):
-                for n in names:
-                    try:
-                        with open(f"{folder}/{n}", "rb") as f:
-                            data = f.read()
-                    except OSError:
-                        continue
-                    if token.encode() in data and not folder.endswith("/tmp"):
-                        return data
-            time.sleep(0.1)
-        raise AssertionError(f"{self.name} has no message with {token}")
-
+from elsewhere import PASSWORD, House, Names, free_port  # noqa: E402
+from mtas import PEERS, Mta, say_message  # noqa: E402
+from server import insecure_context  # noqa: E402
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
@@ -210,6 +29,7 @@ def world(tmp_path_factory):
     port, peers = free_port(), {}
     with Names(d + "/names", [f"{n}.open.test. A {a}" for n, a in PEERS.items()]) as names, \
             House(names, port, "allow = {127.0.2.0/24}") as house:
+        house.cli("alias", "add", "käthe@example.test", "alice@example.test")
         try:
             yield house, peers, d, port
         finally:
@@ -217,14 +37,20 @@ def world(tmp_path_factory):
                 p.stop()
 
 
+def started(world, name, port, **more):
+    """The server of this name; with more it is another one, which is begun once."""
+    house, peers, d, _ = world
+    key = name + str(sorted(more))
+    if key not in peers:
+        peers[key] = Mta(name, d, port, out=house.ports["submission" if more else "smtp"], **more)
+        peers[key].start()
+    return peers[key]
+
+
 @pytest.fixture(params=list(PEERS))
 def peer(request, world):
-    _, peers, d, port = world
-    if request.param not in peers:
-        r = Receiver(request.param, d, port)
-        peers[request.param] = r
-        r.start()
-    return peers[request.param]
+    port = world[3]
+    return started(world, request.param, port)
 
 
 @pytest.fixture
@@ -278,3 +104,103 @@ def test_eight_bit_content(house, peer):
                             text=f"Subject: eight-{peer.name}\r\n\r\nGr\u00fc\u00dfe\r\n")
     talk_of(house, peer, queue_id)
     assert body_of(peer.message(f"eight-{peer.name}")) == "Gr\u00fc\u00dfe\n".encode()
+
+
+# ---- DSN and SMTPUTF8 towards them ------------------------------------------------------------------------------
+
+
+def inbox(house, token, count=1, within=30.0):
+    """The messages of alice's INBOX that hold token."""
+    end = time.monotonic() + within
+    while True:
+        with imaplib.IMAP4_SSL("127.0.0.1", house.ports["imaps"], ssl_context=insecure_context()) as box:
+            box.login("alice@example.test", PASSWORD)
+            box.select("INBOX", readonly=True)
+            found = [box.fetch(n, "(BODY.PEEK[])")[1][0][1] for n in box.search(None, "ALL")[1][0].split()]
+        found = [f for f in found if token.encode() in f]
+        if len(found) >= count:
+            return found
+        assert time.monotonic() < end, f"{len(found)} messages with {token}: {house.cli('log', '--last', '20').stdout}"
+        time.sleep(0.2)
+
+
+def reports(raw):
+    """The delivery status of a report: [field set]"""
+    found = [p for p in email.message_from_bytes(raw).walk() if p.get_content_type() == "message/delivery-status"]
+    return found[0].get_payload() if found else []
+
+
+def test_success_report_comes_back(house, peer):
+    """They take the duty to report over (RFC 3461 5.2.2), and their report comes to alice through port 25."""
+    token = f"dsn-{peer.name}-{os.getpid()}"
+    queue_id = house.submit(f"a@{peer.name}.open.test", text=f"Subject: {token}\r\n\r\nx\r\n",
+                            options=["RET=HDRS", f"ENVID={token}"],
+                            rcpt_options=["NOTIFY=SUCCESS,FAILURE", f"ORCPT=rfc822;orig@{peer.name}.open.test"])
+    talk_of(house, peer, queue_id)
+    raw = inbox(house, token)[0]
+    assert b"Return-Path: <>" in raw
+    if peer.name == "opensmtpd":  # it reports in words alone
+        assert b"successfully delivered" in raw, raw
+        return
+    fields = reports(raw)
+    assert fields[1]["Action"] in ("delivered", "relayed"), fields[1]
+    assert fields[1]["Original-Recipient"].replace(" ", "").lower() == f"rfc822;orig@{peer.name}.open.test", fields[1]
+
+
+@pytest.mark.parametrize("name", ["postfix", "exim"])
+def test_smtputf8(world, house, name):
+    """With SMTPUTF8 an address and a header beyond ASCII arrive as they are."""
+    peer = started(world, name, world[3])
+    token = f"utf8-{name}-{os.getpid()}"
+    text = f"From: alice@example.test\r\nTo: k\u00e4the@{name}.open.test\r\nSubject: Gr\u00fc\u00dfe {token}\r\n\r\nx\r\n"
+    with smtplib.SMTP_SSL("127.0.0.1", house.ports["submissions"], context=insecure_context(), timeout=30) as s:
+        s.login("alice@example.test", PASSWORD)
+        queue_id = say_message(s, text.encode(), "alice@example.test", [f"k\u00e4the@{name}.open.test"],
+                               ["SMTPUTF8", "BODY=8BITMIME"]).split()[-1]
+    talk_of(house, peer, queue_id)
+    got = peer.message(token)
+    assert f"Subject: Gr\u00fc\u00dfe {token}".encode() in got
+    assert f"To: k\u00e4the@{name}.open.test".encode() in got
+
+
+# ---- they send to us --------------------------------------------------------------------------------------------
+
+
+def test_they_send_to_port_25(house, peer):
+    """STARTTLS, two recipients, dots, 8-bit content; BDAT from Exim"""
+    token = f"in-{peer.name}-{os.getpid()}"
+    lines = "".join(f"{'.' * (i % 4)}{hashlib.sha256(str(i).encode()).hexdigest()}\n" for i in range(2000)) + "Gr\u00fc\u00dfe\n"
+    text = f"From: someone@{peer.name}.open.test\nSubject: {token}\n\n{lines}"
+    peer.hand_in(text.replace("\n", "\r\n"), f"someone@{peer.name}.open.test", ["alice@example.test", "bob@example.test"],
+                 ["BODY=8BITMIME"])
+    got = email.message_from_bytes(inbox(house, token)[0])
+    assert got["Return-Path"] == f"<someone@{peer.name}.open.test>"
+    assert " with ESMTPS " in " ".join(got.get_all("Received")[0].split()) + " ", got.get_all("Received")[0]
+    assert body_of(inbox(house, token)[0]) == lines.encode()
+    if peer.name == "exim":
+        assert " K " in next(x for x in peer.log().splitlines() if "=> alice@example.test" in x), "not by BDAT"
+
+
+@pytest.mark.parametrize("name", list(PEERS))
+def test_they_submit_to_port_587(world, house, name):
+    """STARTTLS, authentication, and DSN parameters that we answer with a report of our own"""
+    peer = started(world, name, free_port(), password=PASSWORD)
+    token = f"sub-{name}-{os.getpid()}"
+    peer.hand_in(f"From: alice@example.test\r\nSubject: {token}\r\n\r\nx\r\n", "alice@example.test",
+                 ["bob@example.test"], ["RET=HDRS", f"ENVID={token}"], ["NOTIFY=SUCCESS", "ORCPT=rfc822;bobby@example.test"])
+    raw = inbox(house, token)[0]
+    fields = reports(raw)
+    assert fields[1]["Action"] == "delivered" and fields[1]["Final-Recipient"].endswith("bob@example.test"), fields[1]
+    assert fields[0]["Original-Envelope-Id"] == token
+    assert fields[1]["Original-Recipient"].replace(" ", "") == "rfc822;bobby@example.test"
+
+
+def test_postfix_sends_smtputf8(world, house):
+    peer = started(world, "postfix", world[3])
+    token = f"utf8in-{os.getpid()}"
+    text = f"From: j\u00fcrgen@postfix.open.test\r\nTo: k\u00e4the@example.test\r\nSubject: Gr\u00fc\u00dfe {token}\r\n\r\nx\r\n"
+    peer.hand_in(text, "j\u00fcrgen@postfix.open.test", ["k\u00e4the@example.test"], ["SMTPUTF8", "BODY=8BITMIME"])
+    raw = inbox(house, token)[0]
+    assert f"Subject: Gr\u00fc\u00dfe {token}".encode() in raw
+    assert "Return-Path: <j\u00fcrgen@postfix.open.test>".encode() in raw
+    assert b"UTF8SMTPS" in raw
