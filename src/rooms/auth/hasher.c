@@ -16,7 +16,9 @@ struct hasher {
 	size_t memory;
 	pthread_mutex_t lock;
 	pthread_cond_t work;
-	struct hash_job *first, **last;
+	struct hash_job *first, **last;	  /* that wait */
+	struct hash_job *done, **done_last; /* that the loop is to hear of */
+	bool posted;			  /* the loop has been told that there are some */
 	size_t waiting;
 	unsigned threads, idle;
 	bool ending;
@@ -42,6 +44,7 @@ hasher_new(struct loop *l, unsigned long long ops, size_t memory)
 	h->ops = ops;
 	h->memory = memory;
 	h->last = &h->first;
+	h->done_last = &h->done;
 	(void)pthread_mutex_init(&h->lock, NULL);
 	(void)pthread_cond_init(&h->work, NULL);
 	randombytes_buf(unknown, sizeof unknown);
@@ -109,12 +112,42 @@ work_on(struct hasher *h, struct hash_job *j)
 	sodium_memzero(j->password, sizeof j->password);
 }
 
+/* In the loop's thread. A hasher that was freed meanwhile has left its memory here, and its jobs are gone. */
 static void
 finished(void *arg)
 {
-	struct hash_job *j = arg;
+	struct hasher *h = arg;
+	struct hash_job *j, *next;
+	bool ending;
 
-	j->done(j);
+	(void)pthread_mutex_lock(&h->lock);
+	j = h->done;
+	h->done = NULL;
+	h->done_last = &h->done;
+	h->posted = false;
+	ending = h->ending;
+	(void)pthread_mutex_unlock(&h->lock);
+	if (ending) {
+		(void)pthread_mutex_destroy(&h->lock);
+		free(h);
+		return;
+	}
+	for (; j != NULL; j = next) {
+		next = j->next;
+		j->done(j);
+	}
+}
+
+/* Under the lock, by a worker. */
+static void
+hand_back(struct hasher *h, struct hash_job *j)
+{
+	j->next = NULL;
+	*h->done_last = j;
+	h->done_last = &j->next;
+	if (!h->posted)
+		loop_post(h->loop, finished, h);
+	h->posted = true;
 }
 
 static struct hash_job *
@@ -147,8 +180,8 @@ run(void *arg)
 		j = take(h);
 		(void)pthread_mutex_unlock(&h->lock);
 		work_on(h, j);
-		loop_post(h->loop, finished, j);
 		(void)pthread_mutex_lock(&h->lock);
+		hand_back(h, j);
 	}
 	(void)pthread_mutex_unlock(&h->lock);
 	return NULL;
@@ -210,6 +243,8 @@ hasher_free(struct hasher **hp)
 	for (struct hash_job *j = h->first; j != NULL; j = j->next)
 		sodium_memzero(j->password, sizeof j->password);
 	(void)pthread_cond_destroy(&h->work);
+	if (h->posted)
+		return; /* finished() is still to come, and frees it */
 	(void)pthread_mutex_destroy(&h->lock);
 	free(h);
 }

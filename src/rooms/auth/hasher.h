@@ -39,7 +39,8 @@ bool hasher_prepare(void);
 /* After the walls: the threads start when there is work. ops and memory are as HASHER_OPS and
  * HASHER_MEMORY; tests take less. Never NULL. */
 struct hasher *hasher_new(struct loop *l, unsigned long long ops, size_t memory);
-/* Waits for the threads; jobs that wait are dropped without done(). */
+/* Waits for the threads; jobs that wait, or that the loop has not heard of, are dropped without done(). In the
+ * loop's thread. */
 void hasher_free(struct hasher **h);
 /* False when too many wait: the job is not taken. Checking nobody's hash takes as long as checking
  * somebody's, and fails. */

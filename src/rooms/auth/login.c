@@ -49,12 +49,12 @@ tell(const struct login *l, enum event_kind kind, struct slice why)
 
 /* The second step of SCRAM has messages of its own. */
 static void
-answer_scram(struct login *l, enum smtp_auth_login_status status, uint32_t id, struct slice address)
+answer_scram(struct login *l, enum smtp_auth_login_status status, uint32_t id, uint64_t revision, struct slice address)
 {
 	struct slice signature = status == SMTP_AUTH_LOGIN_STATUS_YES ? slice_of(l->signature, SCRAM_KEY) : S("");
 
 	if (l->service == AUTH_SERVICE_SUBMISSION) {
-		struct smtp_auth_scram_final_answer a = { .status = status, .account = id,
+		struct smtp_auth_scram_final_answer a = { .status = status, .account = id, .revision = revision,
 			.address = address, .signature = signature };
 
 		(void)smtp_auth_scram_final_answer(&l->call, &a);
@@ -70,14 +70,15 @@ static void
 answer(struct login *l, enum smtp_auth_login_status status, const struct account *acc)
 {
 	uint32_t id = acc == NULL ? 0 : (uint32_t)acc->id;
+	uint64_t revision = acc == NULL ? 0 : acc->revision;
 	struct auth_warden_grant grant = { .session = l->session, .account = id };
 
 	if (l->scram && l->service == AUTH_SERVICE_SUBMISSION) {
-		answer_scram(l, status, id, acc == NULL ? S("") : acc->address);
+		answer_scram(l, status, id, revision, acc == NULL ? S("") : acc->address);
 		return;
 	}
 	if (l->service == AUTH_SERVICE_SUBMISSION) {
-		struct smtp_auth_login_answer a = { .status = status, .account = id,
+		struct smtp_auth_login_answer a = { .status = status, .account = id, .revision = revision,
 			.address = acc == NULL ? S("") : acc->address };
 
 		(void)smtp_auth_login_answer(&l->call, &a);
@@ -93,7 +94,7 @@ answer(struct login *l, enum smtp_auth_login_status status, const struct account
 		}
 	}
 	if (l->scram) {
-		answer_scram(l, status, id, S(""));
+		answer_scram(l, status, id, revision, S(""));
 	} else {
 		struct lobby_auth_login_answer a = {
 			.status = (enum lobby_auth_login_status)status, .account = id };

@@ -107,9 +107,13 @@ static void
 on_owns(void *ctx, struct ipc_call *call, struct smtp_auth_owns *m)
 {
 	struct auth_room *r = ((struct auth_peer *)ctx)->room;
-	struct smtp_auth_owns_answer out = { .owns = m->account != 0 && m->n_addresses > 0 };
-	enum store_err e = STORE_OK;
+	own(arena_p) a = arena_new("owns", LIMIT_ARENA_COMMAND);
+	struct smtp_auth_owns_answer out = { 0 };
+	struct account acc;
+	enum store_err e = account_by_id(r->accounts, m->account, a, &acc);
 
+	out.ended = e == STORE_NONE || (e == STORE_OK && (acc.state != ACCOUNT_ENABLED || acc.revision != m->revision));
+	out.owns = e == STORE_OK && !out.ended;
 	for (size_t i = 0; out.owns && i < m->n_addresses; i++) {
 		e = accounts_owns(r->accounts, m->account, m->addresses[i].address);
 		out.owns = e == STORE_OK;

@@ -391,7 +391,11 @@ owns(uint32_t account, struct slice address)
 {
 	struct smtp_auth_address one = { .address = address };
 	struct smtp_auth_owns m = { .account = account, .addresses = &one, .n_addresses = 1 };
+	own(arena_p) a = arena_new("owns", LIMIT_ARENA_COMMAND);
+	struct account acc = { 0 };
 
+	(void)account_by_id(room.accounts, account, a, &acc);
+	m.revision = acc.revision;
 	assert_int_equal(smtp_auth_owns_ask(submission, 1, &m), IPC_OK);
 	return look(submission).owns;
 }

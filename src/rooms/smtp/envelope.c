@@ -60,13 +60,19 @@ static bool
 sender_permitted(struct smtp_session *s, struct arena *a, struct slice sender)
 {
 	struct smtp_auth_address one = { .address = sender };
-	struct smtp_auth_owns in = { .account = s->account_id, .addresses = &one, .n_addresses = 1 };
+	struct smtp_auth_owns in = { .account = s->account_id, .revision = s->revision, .addresses = &one,
+		.n_addresses = sender.n > 0 };
 	struct smtp_auth_owns_answer out;
 
-	if (!s->conf->submission || sender.n == 0 || slice_ieq(sender, buf_slice(&s->account)))
+	if (!s->conf->submission)
 		return true;
 	if (s->back->owns(s->back->ctx, &in, clock_mono_ms() + SMTP_ASK_MS, a, &out) != IPC_OK) {
 		smtp_refuse(s, "mail", sender, 451, "4.3.0", "try later");
+		return false;
+	}
+	if (out.ended) { /* U-022: what was right at the login is not any more */
+		SMTP_EVENT(s, EVENT_SMTP_REJECTED, EF("at", S("mail")), EF("reason", S("the account has changed since the login")));
+		smtp_cut(s, 421, "4.7.0", "the account has changed, log in again");
 		return false;
 	}
 	if (!out.owns)

@@ -39,7 +39,7 @@ static bool
 author_permitted(struct smtp_session *s, struct slice from)
 {
 	struct smtp_auth_address one = { .address = from };
-	struct smtp_auth_owns in = { .account = s->account_id, .addresses = &one, .n_addresses = 1 };
+	struct smtp_auth_owns in = { .account = s->account_id, .revision = s->revision, .addresses = &one, .n_addresses = 1 };
 	struct smtp_auth_owns_answer out;
 
 	if (!s->conf->submission || slice_ieq(from, buf_slice(&s->account)))

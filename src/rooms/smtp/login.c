@@ -60,12 +60,13 @@ smtp_login_later(struct smtp_session *s, struct slice name)
 }
 
 void
-smtp_logged_in(struct smtp_session *s, uint32_t account, struct slice address, struct slice name)
+smtp_logged_in(struct smtp_session *s, uint32_t account, uint64_t revision, struct slice address, struct slice name)
 {
 	txn_reset(s);
 	buf_reset(&s->account);
 	PN_ASSERT(buf_add(&s->account, address));
 	s->account_id = account;
+	s->revision = revision;
 	SMTP_EVENT(s, EVENT_LOGIN_OK, EF("protocol", S("smtp")), EF("name", name));
 	smtp_reply(s, 235, "2.7.0", "welcome");
 }
@@ -87,7 +88,7 @@ ask(struct smtp_session *s, const struct sasl_login *who, struct arena *a)
 		smtp_login_failed(s, who->name,
 		    out.status == SMTP_AUTH_LOGIN_STATUS_DISABLED ? "disabled" : "wrong");
 	else
-		smtp_logged_in(s, out.account, out.address, who->name);
+		smtp_logged_in(s, out.account, out.revision, out.address, who->name);
 }
 
 static void

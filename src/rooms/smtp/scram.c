@@ -77,6 +77,7 @@ final(struct smtp_session *s, struct slice line, struct arena *a)
 		return;
 	}
 	s->proved_id = out.account;
+	s->proved_revision = out.revision;
 	buf_reset(&s->login_name);
 	PN_ASSERT(buf_add(&s->login_name, out.address));
 	buf_init(&text, 100);
@@ -99,7 +100,7 @@ last(struct smtp_session *s, struct slice line, struct arena *a)
 	if (nothing.n > 0)
 		smtp_login_failed(s, address, "malformed");
 	else
-		smtp_logged_in(s, id, address, address);
+		smtp_logged_in(s, id, s->proved_revision, address, address);
 }
 
 void

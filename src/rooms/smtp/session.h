@@ -145,11 +145,13 @@ struct smtp_session {
 	struct buf helo;	/* empty before EHLO or HELO */
 	struct buf account;	/* address of the account that logged in */
 	uint32_t account_id;	/* 0: nobody */
+	uint64_t revision;	/* of the account at the login */
 	enum smtp_answer answer;
 	struct buf login_name; /* between two answers of AUTH: LOGIN's name, SCRAM's header */
 	uint8_t scram_flag;    /* of that header */
 	bool scram_plus;       /* the mechanism is SCRAM-SHA-256-PLUS */
 	uint32_t proved_id;    /* whose proof was right, until the exchange has ended */
+	uint64_t proved_revision;
 	bool esmtp, greeted, over, tls_started, waited;
 	unsigned errors, junk, bad_rcpts, bad_logins, transactions, commands;
 	uint64_t deadline_ms; /* when a silent client is told goodbye */
@@ -253,7 +255,7 @@ void smtp_login_failed(struct smtp_session *s, struct slice name, const char *wh
 void smtp_login_later(struct smtp_session *s, struct slice name);
 void smtp_challenge(struct smtp_session *s, struct slice text, enum smtp_answer what);
 bool smtp_decoded(struct smtp_session *s, enum sasl_status st);
-void smtp_logged_in(struct smtp_session *s, uint32_t account, struct slice address, struct slice name);
+void smtp_logged_in(struct smtp_session *s, uint32_t account, uint64_t revision, struct slice address, struct slice name);
 void smtp_scram_begin(struct smtp_session *s, bool plus, struct slice initial, struct arena *a);
 void smtp_scram_answer(struct smtp_session *s, enum smtp_answer what, struct slice line, struct arena *a);
 void smtp_oauth(struct smtp_session *s, struct slice line, struct arena *a);

@@ -20,6 +20,7 @@ struct world {
 	bool marked;	  /* the script has segments */
 	bool hang;	  /* silent at the end, not gone */
 	bool stress;
+	bool account_ended; /* disabled since the login */
 	struct buf out;	  /* what the client got */
 	/* what the queue got */
 	enum smtp_queue_accept_status accept_status;
@@ -196,9 +197,11 @@ world_owns(void *ctx, const struct smtp_auth_owns *in, uint64_t deadline_ms, str
 
 	(void)deadline_ms;
 	(void)a;
-	out->owns = in->account == 1;
+	out->ended = w->account_ended;
+	out->owns = in->account == 1 && !out->ended;
 	for (size_t i = 0; i < in->n_addresses; i++)
-		out->owns = out->owns && slice_eq(in->addresses[i].address, S("team@example.test"));
+		out->owns = out->owns && (slice_eq(in->addresses[i].address, S("team@example.test")) ||
+		    slice_ieq(in->addresses[i].address, S("alice@example.test")));
 	return w->auth_ipc;
 }
 

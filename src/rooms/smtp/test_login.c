@@ -212,6 +212,24 @@ login_details(void **state)
 	world_free(&w);
 }
 
+/* U-022: an account that was disabled, or given another password, sends nothing more. */
+static void
+the_account_ends(void **state)
+{
+	struct world w;
+
+	world_init(&w, true);
+	(void)world_talk(&w, S(HELLO "AUTH PLAIN " GOOD "\r\nMAIL FROM:<alice@example.test>\r\nRSET\r\nMAIL FROM:<>\r\nQUIT\r\n"),
+	    true, false);
+	assert_string_equal(codes(&w), "220 250 235 250 250 250 221");
+	w.account_ended = true;
+	(void)world_talk(&w, S(HELLO "AUTH PLAIN " GOOD "\r\nMAIL FROM:<alice@example.test>\r\nNOOP\r\n"), true, false);
+	assert_string_equal(codes(&w), "220 250 235 421");
+	(void)world_talk(&w, S(HELLO "AUTH PLAIN " GOOD "\r\nMAIL FROM:<>\r\nNOOP\r\n"), true, false);
+	assert_string_equal(codes(&w), "220 250 235 421");
+	world_free(&w);
+}
+
 /* A login that stops half way holds no thread (many of them would hold all), and not for long. */
 static void
 a_login_parks(void **state)
@@ -250,6 +268,7 @@ main(void)
 		cmocka_unit_test(offers),
 		cmocka_unit_test(login_details),
 		cmocka_unit_test(a_login_parks),
+		cmocka_unit_test(the_account_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
