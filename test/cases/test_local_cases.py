@@ -325,6 +325,27 @@ def http_address(target):
     return found and found.group(1)
 
 
+def outbox(target):
+    """The database that the server watches for the program shop; with its table, as the manual has it."""
+    with open(target.server.config) as f:
+        found = re.search(r'watch shop { sqlite = "(.*?)" }', f.read())
+    if not found:
+        pytest.skip("this server watches no table")
+    path = found.group(1)
+    if not os.path.exists(path):
+        as_shop("import sqlite3, sys\nsqlite3.connect(sys.argv[1]).executescript(sys.stdin.read())", path,
+                text="PRAGMA journal_mode=WAL;" + example("A table", "sql"))
+    return path
+
+
+def as_shop(code, *words, text=""):
+    """Runs some Python as the program's user."""
+    done = subprocess.run(["/usr/bin/python3", "-c", code, *words], input=text, capture_output=True, text=True, timeout=60,
+                          user=SHOP, group=SHOP, extra_groups=[], cwd="/")
+    assert done.returncode == 0, done
+    return done.stdout
+
+
 def example(heading, language):
     """The example under this heading of the manual."""
     with open(TOP + "/doc/applications.md") as f:
@@ -338,19 +359,22 @@ PROGRAMS = [("php", "php"), ("python", "/usr/bin/python3"), ("sh", "sh")]
 
 
 @as_root
-@pytest.mark.parametrize("way", ["Over the socket", "Over HTTP"])
+@pytest.mark.parametrize("way,tool", [("Over the socket", "nc"), ("Over HTTP", "curl"), ("A table", "sqlite3")])
 @pytest.mark.parametrize("language,program", PROGRAMS)
-def test_examples_of_the_manual(target, shop, way, language, program):
-    needed = {"php": ["php"], "python": [], "sh": ["curl" if "HTTP" in way else "nc"]}[language]
-    for p in needed:
+def test_examples_of_the_manual(target, shop, way, tool, language, program):
+    for p in {"php": ["php"], "python": [], "sh": [tool]}[language]:
         if not shutil.which(p):
             pytest.skip(f"{p} is not installed")
+    if (language, way) == ("php", "A table") and b"pdo_sqlite" not in subprocess.check_output(["php", "-m"]):
+        pytest.skip("PHP has no SQLite")
     code, environment = example(way, language), dict(os.environ)
     if way == "Over HTTP":
         if not http_address(target):
             pytest.skip("this server has no HTTP for local programs")
         code = code.replace("127.0.0.1:8025", http_address(target))
         environment["MAIL_TOKEN"] = target.server.cli("app", "token", "shop").stdout.strip()
+    if way == "A table":
+        code = code.replace("/var/lib/shop/outbox.db", outbox(target))
     mark = f"M-{language}-{len(way)}-{os.getpid()}"
     assert "A-17" in code
     code = code.replace("/run/postern/drop", socket_path(target)).replace("A-17", mark)

@@ -389,6 +389,36 @@ reports(cfg_t *sec, struct config_reports *r)
 	return true;
 }
 
+/* What may stand in an SQL statement and needs no quotes there; also a program's name. */
+static bool
+plain_name(struct slice s, size_t most)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!ch_is_alnum(slice_at(s, i)) && slice_at(s, i) != '_')
+			return false;
+	return s.n > 0 && s.n < most;
+}
+
+static bool
+watched(cfg_t *sec, struct config_drop *d)
+{
+	struct config_watch *w = &d->watches[d->n_watches];
+	struct slice file = slice_z(cfg_getstr(sec, "sqlite")), table = slice_z(cfg_getstr(sec, "table"));
+
+	if (d->n_watches == CONFIG_WATCHES || !plain_name(slice_z(cfg_title(sec)), sizeof w->program) ||
+	    !plain_name(table, sizeof w->table) || file.n < 3 || file.n >= sizeof w->file || slice_at(file, 0) != '/' ||
+	    slice_at(file, file.n - 1) == '/' || slice_rfind_byte(file, '/') == 0) {
+		cfg_error(sec, "drop: watch PROGRAM { sqlite = \"/DIRECTORY/FILE\" table = \"NAME\" }, at most %d; names have"
+		    " letters, digits and _", CONFIG_WATCHES);
+		return false;
+	}
+	(void)snprintf(w->program, sizeof w->program, "%s", cfg_title(sec));
+	(void)snprintf(w->file, sizeof w->file, "%.*s", SFMT(file));
+	(void)snprintf(w->table, sizeof w->table, "%.*s", SFMT(table));
+	d->n_watches++;
+	return true;
+}
+
 /* "127.0.0.1:8025", "[::1]:8025" or "/path": never an address that others could reach. */
 static bool
 drop(cfg_t *sec, struct config_drop *d)
@@ -398,6 +428,9 @@ drop(cfg_t *sec, struct config_drop *d)
 	uint32_t n;
 	struct ip ip;
 
+	for (unsigned i = 0; i < cfg_size(sec, "watch"); i++)
+		if (!watched(cfg_getnsec(sec, "watch", i), d))
+			return false;
 	if (where.n < sizeof d->http && (where.n == 0 || slice_at(where, 0) == '/')) {
 		(void)snprintf(d->http, sizeof d->http, "%.*s", SFMT(where));
 		return true;
@@ -496,7 +529,10 @@ config_read(const char *path, struct config *out, struct buf *errors)
 	static cfg_opt_t dns_opts[] = { CFG_STR_LIST("servers", "{}", CFGF_NONE),
 		CFG_STR_LIST("trust_anchor", "{/usr/share/dns/root.key}", CFGF_NONE), CFG_INT("timeout", 5, CFGF_NONE),
 		CFG_END() };
-	static cfg_opt_t drop_opts[] = { CFG_STR("http", "", CFGF_NONE), CFG_END() };
+	static cfg_opt_t watch_opts[] = { CFG_STR("sqlite", "", CFGF_NONE), CFG_STR("table", "letters", CFGF_NONE),
+		CFG_END() };
+	static cfg_opt_t drop_opts[] = { CFG_STR("http", "", CFGF_NONE),
+		CFG_SEC("watch", watch_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES), CFG_END() };
 	static cfg_opt_t fetch_opts[] = { CFG_STR("roots", "/etc/ssl/certs/ca-certificates.crt", CFGF_NONE),
 		CFG_STR_LIST("allow", "{}", CFGF_NONE), CFG_INT("port", 443, CFGF_NONE),
 		CFG_INT("timeout", 600, CFGF_NONE), CFG_END() };

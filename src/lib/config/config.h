@@ -79,10 +79,21 @@ struct config_service {
 };
 #define CONFIG_SERVICES 8
 
+#define CONFIG_WATCHES 8
+
+/* A table that a program writes letters into. */
+struct config_watch {
+	char program[32];
+	char file[256]; /* SQLite */
+	char table[64];
+};
+
 /* drop { ... }: local programs */
 struct config_drop {
 	char http[108];	    /* where letters come over HTTP: a loopback address, or the path of a socket; "": nowhere */
 	uint16_t http_port; /* 0 with a path */
+	struct config_watch watches[CONFIG_WATCHES];
+	size_t n_watches;
 };
 
 struct config {

@@ -104,6 +104,23 @@ switches_of_listeners(void **state)
 }
 
 static void
+local_programs(void **state)
+{
+	own(buf_t) errors = { .max = 4096 };
+	static struct config c;
+
+	assert_true(read_text("hostname = mail.example.org\nlisten smtp { port = 25 }\n", &c, &errors));
+	assert_true(c.drop.http[0] == '\0' && c.drop.n_watches == 0);
+	assert_true(read_text("hostname = mail.example.org\nlisten smtp { port = 25 }\ndrop { http = \"[::1]:8025\"\n"
+			      "watch shop { sqlite = \"/var/lib/shop/out.db\" } }\n", &c, &errors));
+	assert_true(strcmp(c.drop.http, "::1") == 0 && c.drop.http_port == 8025 && c.drop.n_watches == 1);
+	assert_string_equal(c.drop.watches[0].table, "letters");
+	assert_true(read_text("hostname = mail.example.org\nlisten smtp { port = 25 }\ndrop { http = \"/run/x/mail\" }\n", &c,
+	    &errors));
+	assert_true(strcmp(c.drop.http, "/run/x/mail") == 0 && c.drop.http_port == 0);
+}
+
+static void
 lmtp_listens_close_by(void **state)
 {
 	own(buf_t) errors = { .max = 4096 };
@@ -133,6 +150,12 @@ bad_files_say_what_and_where(void **state)
 	} table[] = {
 		{ "hostname = mail\nlisten smtp { port = 25 }\n", "no full host name" },
 		{ "hostname = mail.example.org\n", "no listener" },
+		{ "hostname = mail.example.org\ndrop { http = \"0.0.0.0:8025\" }\nlisten smtp { port = 25 }\n", "loopback" },
+		{ "hostname = mail.example.org\ndrop { http = \"[::]:8025\" }\nlisten smtp { port = 25 }\n", "loopback" },
+		{ "hostname = mail.example.org\ndrop { http = \"127.0.0.1\" }\nlisten smtp { port = 25 }\n", "loopback" },
+		{ "hostname = mail.example.org\ndrop { watch shop { sqlite = \"outbox.db\" } }\nlisten smtp { port = 25 }\n", "watch PROGRAM" },
+		{ "hostname = mail.example.org\ndrop { watch shop { sqlite = \"/a/b\" table = \"a b\" } }\nlisten smtp { port = 25 }\n", "watch PROGRAM" },
+		{ "hostname = mail.example.org\ndrop { watch a { sqlite = \"/a/b\" } watch a { sqlite = \"/a/c\" } }\nlisten smtp { port = 25 }\n", "duplicate title" },
 		{ "hostname = mail.example.org\nlisten smtp { port = 70000 }\n", "between 1 and 65535" },
 		{ "hostname = mail.example.org\ndns { servers = {resolver.example} }\nlisten smtp { port = 25 }\n",
 		    "no ADDRESS or ADDRESS@PORT" },
@@ -243,7 +266,7 @@ main(void)
 		cmocka_unit_test(dns_of_ones_own),
 		cmocka_unit_test(bad_files_say_what_and_where), cmocka_unit_test(a_missing_file),
 		cmocka_unit_test(host_names),
-		cmocka_unit_test(outbound), cmocka_unit_test(switches_of_listeners), cmocka_unit_test(lmtp_listens_close_by),
+		cmocka_unit_test(outbound), cmocka_unit_test(switches_of_listeners), cmocka_unit_test(local_programs), cmocka_unit_test(lmtp_listens_close_by),
 		cmocka_unit_test(outbound_mistakes) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

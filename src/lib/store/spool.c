@@ -3,6 +3,7 @@
  *   message(id, ..., content)   chunk(message, n, data)   delivery(id = message << 10 | i, ...)
  *
  *   message_more(message, ...)          delivery_more(id, ...)           only where there is something
+ *   once(key, at)                       keys of messages that are taken once; they outlive them
  *
  * A message row goes with its last delivery row, and its rows of the other tables with it. Fresh
  * deliveries (queued = 0) stand in no index but that of their ids; see spool.h.
@@ -70,6 +71,8 @@ static const struct db_step steps[] = {
 	  "UPDATE delivery SET queued=(SELECT received FROM message WHERE message.id=delivery.id >> 10)"
 	  " WHERE attempts > 0 OR state <> 0;"
 	  "CREATE INDEX delivery_due ON delivery(next) WHERE queued <> 0 AND state & 1 = 0" },
+	{ "CREATE TABLE once(key BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;"
+	  "CREATE INDEX once_at ON once(at)" },
 };
 
 #define DELIVERY "SELECT d.id, m.id, d.account, m.submitter, m.received, d.next, m.size, m.flags," \
@@ -118,6 +121,9 @@ static const char *const text[] = {
 	[Q_RULE_DELETE] = "DELETE FROM hold_rule WHERE id=?",
 	[Q_RULES] = "SELECT id, kind, pattern, reason FROM hold_rule ORDER BY id",
 	[Q_RULE_COUNT] = "SELECT count(*) FROM hold_rule",
+	[Q_ONCE] = "INSERT INTO once VALUES(?,?)",
+	[Q_ONCE_HAS] = "SELECT count(*) FROM once WHERE key=?",
+	[Q_ONCE_OLD] = "DELETE FROM once WHERE key IN (SELECT key FROM once WHERE at<? ORDER BY at LIMIT 4)",
 };
 
 /* Where the queue time goes on: what passed by the clock since it was noted, within bounds. */
@@ -197,7 +203,7 @@ fits(const struct spool_message *m)
 		return false;
 	if (m->received > INT64_MAX || m->account > INT64_MAX || m->queued > INT64_MAX ||
 	    m->first > INT64_MAX || m->by > INT64_MAX || m->priority < -9 || m->priority > 9 ||
-	    m->envid.n > SPOOL_ENVID || m->folder.n > SPOOL_FOLDER || m->flags > SPOOL_FLAGS)
+	    m->once.n > SPOOL_ONCE || m->envid.n > SPOOL_ENVID || m->folder.n > SPOOL_FOLDER || m->flags > SPOOL_FLAGS)
 		return false;
 	for (size_t i = 0; i < m->rcpts; i++)
 		if (m->rcpt[i].address.n == 0 || m->rcpt[i].address.n > LIMIT_SMTP_ADDRESS ||
@@ -355,6 +361,34 @@ add_rcpt(struct spool *s, uint64_t id, const struct spool_message *m, const stru
 	return db_run(&s->db, q);
 }
 
+/* Was a message with this key taken before? */
+static enum store_err
+first_of_key(struct spool *s, const struct spool_message *m)
+{
+	sqlite3_stmt *q = db_stmt(&s->db, Q_ONCE_HAS);
+	uint64_t n = 0;
+	enum store_err e;
+
+	db_blob(q, 1, m->once);
+	e = db_number(&s->db, q, &n);
+	return e == STORE_OK && n > 0 ? STORE_EXISTS : e;
+}
+
+/* In the transaction that takes the message, and only when it is taken; some old keys go. */
+static enum store_err
+keep_key(struct spool *s, const struct spool_message *m)
+{
+	uint64_t now = m->queued != 0 ? m->queued : m->received;
+	sqlite3_stmt *q = db_stmt(&s->db, Q_ONCE_OLD);
+
+	db_int(q, 1, now > SPOOL_ONCE_US ? now - SPOOL_ONCE_US : 0);
+	(void)db_run(&s->db, q);
+	q = db_stmt(&s->db, Q_ONCE);
+	db_blob(q, 1, m->once);
+	db_int(q, 2, now);
+	return db_run(&s->db, q);
+}
+
 enum store_err
 spool_accept(struct spool *s, const struct spool_message *m, uint64_t *id)
 {
@@ -368,6 +402,9 @@ spool_accept(struct spool *s, const struct spool_message *m, uint64_t *id)
 		return STORE_LIMIT;
 	if (m->rcpts == 0 || !fits(m))
 		return STORE_REFUSED;
+	e = m->once.n > 0 ? first_of_key(s, m) : STORE_OK;
+	if (e != STORE_OK)
+		return e;
 	e = take_id(s, &mine);
 	if (e == STORE_OK)
 		e = add_message(s, mine, m);
@@ -376,6 +413,8 @@ spool_accept(struct spool *s, const struct spool_message *m, uint64_t *id)
 	for (size_t i = 0; i < m->rcpts; i++)
 		if (add_rcpt(s, spool_delivery_id(mine, i), m, &m->rcpt[i]) != STORE_OK)
 			return s->db.err;
+	if (m->once.n > 0 && keep_key(s, m) != STORE_OK)
+		return s->db.err;
 	s->added += m->rcpts;
 	*id = mine;
 	return STORE_OK;

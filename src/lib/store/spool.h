@@ -61,6 +61,9 @@ enum spool_state {
 	SPOOL_HELD = 1,		/* an operator or a rule has stopped it */
 };
 
+#define SPOOL_ONCE ((size_t)32)
+#define SPOOL_ONCE_US ((uint64_t)30 * 86400 * 1000000) /* so long a key is remembered */
+
 struct spool_rcpt {
 	struct slice address;	/* as the mail system uses it now, at most LIMIT_SMTP_ADDRESS */
 	struct slice original;	/* as the client gave it; empty = the same */
@@ -83,6 +86,7 @@ struct spool_message {
 	uint32_t flags;		/* SPOOL_8BIT ... */
 	struct slice envid;	/* xtext, as it was given */
 	struct slice folder;	/* where local recipients find it; empty = INBOX */
+	struct slice once;	/* not empty: a key of at most SPOOL_ONCE bytes; a message with it is taken once */
 	struct slice held;	/* not empty: waits for the administrator, and why */
 	uint64_t size;		/* bytes of content, at most LIMIT_STORE_MESSAGE */
 	int fd;			/* content is read from it at 0 (pread); -1 = take content below */
@@ -142,7 +146,8 @@ struct spool_cipher {
 void spool_set_cipher(struct spool *s, const struct spool_cipher *c, bool seals);
 
 /* A batch. STORE_REFUSED and STORE_LIMIT of spool_accept() (a malformed message) touch nothing and the
- * batch goes on; any other error is sticky and the batch can only be rolled back. */
+ * batch goes on, and so with STORE_EXISTS (a message with this key, once, was taken: nothing is done, nothing is owed);
+ * any other error is sticky and the batch can only be rolled back. */
 enum store_err spool_begin(struct spool *s);
 enum store_err spool_accept(struct spool *s, const struct spool_message *m, uint64_t *id);
 /* Delivered, bounced or deleted: the recipient is done; the message goes with its last one.

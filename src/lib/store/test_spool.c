@@ -74,6 +74,49 @@ content_is(struct spool *s, uint64_t id, struct slice want)
 	return same;
 }
 
+/* A message with a key is taken once, also when the first one has long gone, and by another process; one that could
+ * not be taken leaves no key behind. */
+static void
+taken_once(void **state)
+{
+	struct spool *s = open_spool();
+	struct spool_message m = message(S("Subject: x\r\n\r\nbody\r\n"));
+	struct spool_counts c;
+	uint64_t id, again;
+
+	m.once = S("0123456789abcdef");
+	m.rcpts = 0;
+	assert_int_equal(spool_begin(s), STORE_OK);
+	assert_int_equal(spool_accept(s, &m, &id), STORE_REFUSED);
+	assert_int_equal(spool_commit(s), STORE_OK);
+	m.rcpts = 1;
+	id = accept_one(s, &m);
+	assert_int_equal(spool_begin(s), STORE_OK);
+	assert_int_equal(spool_accept(s, &m, &again), STORE_EXISTS);
+	assert_int_equal(spool_settle(s, spool_delivery_id(id, 0)), STORE_OK);
+	assert_int_equal(spool_commit(s), STORE_OK);
+	spool_close(&s);
+	s = open_spool();
+	assert_int_equal(spool_begin(s), STORE_OK);
+	assert_int_equal(spool_accept(s, &m, &again), STORE_EXISTS);
+	m.once = S("another");
+	assert_int_equal(spool_accept(s, &m, &again), STORE_OK);
+	assert_int_equal(spool_commit(s), STORE_OK);
+	assert_int_equal(spool_count(s, &c), STORE_OK);
+	assert_int_equal(c.messages, 1);
+	/* after a month it is another message */
+	m.once = S("0123456789abcdef");
+	m.queued = NOW + SPOOL_ONCE_US + 1000000;
+	assert_int_equal(spool_begin(s), STORE_OK);
+	assert_int_equal(spool_accept(s, &m, &again), STORE_EXISTS);
+	m.once = S("third");
+	assert_int_equal(spool_accept(s, &m, &again), STORE_OK); /* takes the old ones away */
+	m.once = S("0123456789abcdef");
+	assert_int_equal(spool_accept(s, &m, &again), STORE_OK);
+	assert_int_equal(spool_commit(s), STORE_OK);
+	spool_close(&s);
+}
+
 static void
 lives_through(void **state)
 {
@@ -675,7 +718,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh_dir, drop_dir)
-		T(lives_through), T(ids_never_come_twice), T(large_and_refused), T(sealed_content), T(one_owner),
+		T(lives_through), T(taken_once), T(ids_never_come_twice), T(large_and_refused), T(sealed_content), T(one_owner),
 		T(survives_kills), T(survives_power_cuts), T(replay_does_lose), T(every_fault),
 		T(failed_flush_is_final), T(full_disk_recovers), T(damage_is_reported),
 		T(newer_schema),

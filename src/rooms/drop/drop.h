@@ -6,6 +6,7 @@
  *
  *   program --(text, or JSON lines)--> intake --> mail, letter --> pass: auth, scan, queue --> answer
  *   program --(POST /letters)--------> http ----------^
+ *   program --(rows of a table)--> the room watch ----^     (JSON lines, on a stream that warden made)
  *
  * Whoever connects is an ordinary user at best: everything is bounded, everybody has a share of the
  * connections, and nothing that is sent here hurts more than its own connection (L-003). */
@@ -88,6 +89,7 @@ struct drop_conv {
 	struct stream stream;
 	struct buf line; /* that is being read */
 	bool http;
+	char watches[APPS_NAME + 1]; /* not empty: this is the room that watches the table of this program */
 	uint32_t uid; /* of HTTP: that of the program whose token it was */
 	uint64_t session;
 	uint64_t until_ms;
@@ -112,6 +114,7 @@ struct drop_mail {
 	bool body_8bit;
 	bool own_sender;  /* the program named its envelope sender */
 	bool from_header; /* To, Cc and Bcc name recipients too */
+	struct slice once; /* not empty: the key of a letter that is taken once */
 	bool nobody;	  /* a letter to somebody who is not there: everything is done but the last step */
 	struct slice user; /* whom a letter is for, by the program's own number; empty for mail */
 	struct slice rcpts[DROP_RCPTS];
@@ -124,7 +127,9 @@ struct drop_mail {
 void drop_room_init(struct drop_room *r, struct proc *p, struct loop *l, struct apps *apps);
 /* Takes connections from now on. */
 void drop_listen(struct drop_room *r, int fd);
-/* The same for HTTP. */
+/* The stream of the room that watches a program's table. */
+void drop_take_watch(struct drop_room *r, int fd, const char *program);
+/* The same as drop_listen() for HTTP. */
 void drop_listen_http(struct drop_room *r, int fd);
 /* A connection, as from a listener; uid is the peer's (HTTP: 0). */
 void drop_take(struct drop_room *r, int fd, uint32_t uid, bool http);
@@ -133,6 +138,8 @@ void drop_stop(void *room);
 
 /* intake.c: the whole conversation */
 void drop_talk(struct drop_conv *c);
+/* What has come from a watching room; false at its end. */
+bool drop_watched(struct drop_conv *c);
 /* One line of at most max bytes without its end; borrowed until the next. STREAM_TOO_LONG: over it. */
 enum stream_status drop_line(struct drop_conv *c, size_t max, struct slice *out);
 /* Who is this? 550 in *an where nobody knows. The caller's arena holds the strings. */

@@ -240,6 +240,34 @@ letters(struct drop_conv *c, struct slice line)
 		reply(c, S("{\"status\":\"refused\",\"text\":\"the line is too long\"}\n"));
 }
 
+bool
+drop_watched(struct drop_conv *c)
+{
+	struct slice line;
+
+	while (stream_readable(&c->stream)) {
+		own(arena_p) a = arena_new("letters", LIMIT_ARENA_COMMAND);
+		own(buf_t) out = { .max = 1024 };
+		enum stream_status st = drop_line(c, DROP_LETTER, &line);
+		struct app app;
+		enum store_err e;
+
+		if (st != STREAM_OK)
+			return false;
+		(void)pthread_mutex_lock(&c->room->lock);
+		e = app_named(c->room->apps, slice_z(c->watches), a, &app);
+		(void)pthread_mutex_unlock(&c->room->lock);
+		if (e == STORE_OK) {
+			c->uid = app.uid;
+			drop_letter(c, &app, line, &out);
+		} else {
+			(void)buf_add(&out, S("{\"status\":\"later\",\"text\":\"postern app add: there is no such program\"}\n"));
+		}
+		reply(c, buf_slice(&out));
+	}
+	return true;
+}
+
 void
 drop_talk(struct drop_conv *c)
 {

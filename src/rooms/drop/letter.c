@@ -18,7 +18,7 @@
 #define BODY ((size_t)262144) /* of a letter with its values */
 
 struct letter {
-	struct slice user, template_name, subject, text;
+	struct slice user, template_name, subject, text, once;
 	json_t *values;
 };
 
@@ -40,7 +40,7 @@ string_of(json_t *v, struct arena *a, struct slice *out)
 }
 
 static bool
-read_letter(json_t *o, struct arena *a, struct letter *l)
+read_letter(json_t *o, bool watched, struct arena *a, struct letter *l)
 {
 	struct slice unused;
 	const char *key;
@@ -51,7 +51,7 @@ read_letter(json_t *o, struct arena *a, struct letter *l)
 		struct slice k = slice_z(key);
 		struct slice *to = slice_eq(k, S("user")) ? &l->user : slice_eq(k, S("template")) ?
 		    &l->template_name : slice_eq(k, S("subject")) ? &l->subject : slice_eq(k, S("text")) ?
-		    &l->text : NULL;
+		    &l->text : watched && slice_eq(k, S("once")) ? &l->once : NULL;
 
 		if (slice_eq(k, S("values")) && json_is_object(v))
 			l->values = v;
@@ -236,6 +236,23 @@ find_user(struct drop_mail *m, const struct letter *l, struct drop_answer *an)
 	return arena_copy(m->a, l->user, &m->user) || drop_say(an, 452, "4.3.1", "no room now, try later");
 }
 
+/* A key is a program's own: no other one can use it up. */
+static bool
+take_key(struct drop_mail *m, const struct letter *l, struct drop_answer *an)
+{
+	own(buf_t) b = { .max = 2 * APPS_NAME + DROP_LETTER };
+	uint8_t hash[STORE_SHA256];
+
+	if (l->once.n == 0)
+		return true;
+	(void)buf_add(&b, m->app.name);
+	(void)buf_byte(&b, ' ');
+	(void)buf_add(&b, l->once);
+	store_sha256(buf_slice(&b), hash);
+	return arena_copy(m->a, slice_of(hash, sizeof hash), &m->once) ||
+	    drop_say(an, 452, "4.3.1", "no room now, try later");
+}
+
 static void
 send_letter(struct drop_conv *c, const struct app *app, const struct letter *l, struct arena *a,
     struct drop_answer *an)
@@ -244,7 +261,7 @@ send_letter(struct drop_conv *c, const struct app *app, const struct letter *l, 
 	struct slice subject, text;
 
 	PN_ASSERT(m != NULL);
-	if (drop_mail_begin(c, a, app, m, an) && compose(m, l, &subject, &text, an) && find_user(m, l, an)) {
+	if (drop_mail_begin(c, a, app, m, an) && take_key(m, l, an) && compose(m, l, &subject, &text, an) && find_user(m, l, an)) {
 		if (write_letter(m, subject, text))
 			drop_pass(m, an);
 		else
@@ -305,7 +322,7 @@ letter_of(struct drop_conv *c, const struct app *app, json_t *o, struct buf *out
 	uint64_t start = clock_mono_ms();
 	struct letter l;
 
-	if (json_is_object(o) && read_letter(o, a, &l))
+	if (json_is_object(o) && read_letter(o, c->watches[0] != '\0', a, &l))
 		send_letter(c, app, &l, a, &an);
 	if (an.code != 250)
 		EVENT(an.code >= 500 ? EVENT_DROP_REFUSED : EVENT_DROP_DEFERRED, c->session, S(""), S(""),

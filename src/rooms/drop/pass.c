@@ -161,7 +161,7 @@ queue_it(struct drop_mail *m, struct smtp_queue_rcpt *to, size_t n, const struct
 {
 	struct smtp_queue_accept in = { .queue_id = m->queue_id, .session = m->session, .sender = m->sender,
 		.body_8bit = m->body_8bit, .folder = v->folder,
-		.held = v->action == SMTP_SCAN_ACTION_HOLD ? v->why : S(""), .size = m->size,
+		.held = v->action == SMTP_SCAN_ACTION_HOLD ? v->why : S(""), .size = m->size, .once = m->once,
 		.received_us = clock_wall_us(), .rcpts = to, .n_rcpts = n, .fd = m->fd };
 	struct smtp_queue_accept_answer out;
 	enum ipc_status st = m->room->back.accept(m->room->back.ctx, &in, clock_mono_ms() + DROP_ACCEPT_MS, m->a,

@@ -2,6 +2,7 @@
  * Connections: who is there, whether he has his share already, and the end. */
 #include "rooms/drop/drop.h"
 
+#include <stdio.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 
@@ -38,6 +39,8 @@ run(struct pool_conv *pc, enum pool_why why)
 	struct drop_conv *c = (struct drop_conv *)pc;
 
 	(void)why;
+	if (c->watches[0] != '\0')
+		return drop_watched(c) && stream_idle(&c->stream) ? POOL_PARK : POOL_END;
 	if (c->http)
 		drop_http(c);
 	else
@@ -86,25 +89,15 @@ too_many(struct drop_room *r, int fd, uint32_t uid, bool http)
 	r->untold = 0;
 }
 
-void
-drop_take(struct drop_room *r, int fd, uint32_t uid, bool http)
+/* Into the room. */
+static struct drop_conv *
+begin(struct drop_room *r, int fd)
 {
-	unsigned all = 0, same = 0;
-	struct drop_conv *c;
-	struct arena *a;
+	struct arena *a = arena_new("conversation", sizeof(struct drop_conv) + 16);
+	struct drop_conv *c = ARENA_NEW(a, struct drop_conv);
 
-	for (c = r->first; c != NULL; c = c->next) {
-		all++;
-		same += http ? c->http : !c->http && c->uid == uid;
-	}
-	if (r->stopping || all >= DROP_CONNECTIONS || same >= (http ? DROP_HTTP_SHARE : DROP_PER_UID)) {
-		too_many(r, fd, uid, http);
-		return;
-	}
-	a = arena_new("conversation", sizeof *c + 16);
-	c = ARENA_NEW(a, struct drop_conv);
 	PN_ASSERT(c != NULL);
-	*c = (struct drop_conv){ .room = r, .arena = a, .uid = uid, .http = http, .pc = { .fd = fd },
+	*c = (struct drop_conv){ .room = r, .arena = a, .pc = { .fd = fd },
 		.until_ms = clock_mono_ms() + DROP_TOTAL_MS, .next = r->first };
 	PN_ASSERT(getrandom(&c->session, sizeof c->session, 0) == (ssize_t)sizeof c->session);
 	buf_init(&c->line, DROP_LINE);
@@ -112,6 +105,38 @@ drop_take(struct drop_room *r, int fd, uint32_t uid, bool http)
 	if (c->next != NULL)
 		c->next->prev = c;
 	r->first = c;
+	return c;
+}
+
+void
+drop_take_watch(struct drop_room *r, int fd, const char *program)
+{
+	struct drop_conv *c = begin(r, fd);
+
+	c->until_ms = UINT64_MAX;
+	(void)snprintf(c->watches, sizeof c->watches, "%s", program);
+	pool_add(r->pool, &c->pc);
+}
+
+void
+drop_take(struct drop_room *r, int fd, uint32_t uid, bool http)
+{
+	unsigned all = 0, same = 0;
+	struct drop_conv *c;
+
+	for (c = r->first; c != NULL; c = c->next) {
+		if (c->watches[0] != '\0') /* warden's own, one for each table */
+			continue;
+		all++;
+		same += http ? c->http : !c->http && c->uid == uid;
+	}
+	if (r->stopping || all >= DROP_CONNECTIONS || same >= (http ? DROP_HTTP_SHARE : DROP_PER_UID)) {
+		too_many(r, fd, uid, http);
+		return;
+	}
+	c = begin(r, fd);
+	c->uid = uid;
+	c->http = http;
 	pool_add(r->pool, &c->pc);
 }
 
@@ -208,7 +233,6 @@ drop_introduce(void *room, const char *peer, const char *instance, int fd)
 {
 	struct drop_room *r = room;
 
-	(void)instance;
 	if (slice_eq(slice_z(peer), S("auth")))
 		ipc_client_connect(r->auth, fd);
 	else if (slice_eq(slice_z(peer), S("scan")))
@@ -217,6 +241,8 @@ drop_introduce(void *room, const char *peer, const char *instance, int fd)
 		ipc_client_connect(r->queue, fd);
 	else if (slice_eq(slice_z(peer), S("cli")))
 		drop_admin_introduce(r, fd);
+	else if (slice_eq(slice_z(peer), S("watch")) && !r->stopping)
+		drop_take_watch(r, fd, instance);
 	else
 		(void)close(fd);
 }

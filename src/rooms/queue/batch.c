@@ -20,7 +20,7 @@ struct waiting {
 	struct arena *arena; /* what follows */
 	struct spool_message m;
 	uint64_t session, id;
-	bool smtputf8;
+	bool again; /* it was taken before */
 	enum smtp_queue_accept_status status;
 };
 
@@ -131,7 +131,8 @@ copy_message(const struct queue *q, struct waiting *w, struct smtp_queue_accept 
 	w->m.fd = fd_take(&m->fd);
 	return arena_copy(w->arena, m->queue_id, &w->m.queue_id) && arena_copy(w->arena, m->sender, &w->m.sender) &&
 	    arena_copy(w->arena, slice_z(session.z), &w->m.session) && arena_copy(w->arena, m->envid, &w->m.envid) &&
-	    arena_copy(w->arena, m->folder, &w->m.folder) && arena_copy(w->arena, m->held, &w->m.held) && copy_rcpts(w, m);
+	    arena_copy(w->arena, m->folder, &w->m.folder) && arena_copy(w->arena, m->held, &w->m.held) &&
+	    arena_copy(w->arena, m->once, &w->m.once) && copy_rcpts(w, m);
 }
 
 static void
@@ -387,6 +388,9 @@ write_all(struct queue *q)
 		if (e == STORE_REFUSED || e == STORE_LIMIT) { /* this one alone */
 			w->status = SMTP_QUEUE_ACCEPT_STATUS_REFUSED;
 			e = STORE_OK;
+		} else if (e == STORE_EXISTS) { /* we have it, or had it: the asker did not hear so */
+			w->again = true;
+			e = STORE_OK;
 		}
 	}
 	if (e == STORE_OK)
@@ -403,7 +407,9 @@ answer(struct queue *q, struct waiting *w, enum store_err e)
 	if (e != STORE_OK)
 		a.status = e == STORE_FULL ? SMTP_QUEUE_ACCEPT_STATUS_FULL : SMTP_QUEUE_ACCEPT_STATUS_TRY_LATER;
 	(void)smtp_queue_accept_answer(&w->call, &a);
-	if (a.status == SMTP_QUEUE_ACCEPT_STATUS_OK)
+	if (a.status == SMTP_QUEUE_ACCEPT_STATUS_OK && w->again)
+		EVENT(EVENT_QUEUE_DROPPED, w->session, w->m.queue_id, S(""), EF("why", S("it was taken before")));
+	else if (a.status == SMTP_QUEUE_ACCEPT_STATUS_OK)
 		EVENT(EVENT_QUEUE_STORED, w->session, w->m.queue_id, S(""), EN("size", w->m.size),
 		    EN("nrcpt", w->m.rcpts), EN("batch", q->batch->n), EF("held", w->m.held));
 	else
@@ -472,7 +478,8 @@ batch_commit(struct queue *q)
 	for (unsigned i = 0; i < b->n; i++)
 		answer(q, &b->waiting[i], e);
 	for (unsigned i = 0; i < b->n; i++) {
-		if (e == STORE_OK && b->waiting[i].status == SMTP_QUEUE_ACCEPT_STATUS_OK)
+		if (e == STORE_OK && b->waiting[i].status == SMTP_QUEUE_ACCEPT_STATUS_OK &&
+		    !b->waiting[i].again)
 			hand_on(q, &b->waiting[i]);
 		waiting_drop(&b->waiting[i]);
 	}

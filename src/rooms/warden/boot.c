@@ -137,6 +137,8 @@ hand_dir(struct warden *w, struct room *r)
 
 	if (r->account != 0)
 		dir = own_dir(w, "mail", r->instance, r->uid);
+	else if (r->table != NULL)
+		dir = dup(r->watch_dir);
 	else if (r->kind->dir != NULL)
 		dir = own_dir(w, NULL, r->kind->dir, r->uid);
 	else
@@ -317,6 +319,9 @@ room_boot(struct warden *w, struct room *r)
 		hand(r, "http", w->http);
 	} else if (slice_eq(kind, S("lobby"))) {
 		tell_scram(r, c);
+	} else if (r->table != NULL) {
+		tell(r, "file", slice_from(slice_z(r->table->file), slice_rfind_byte(slice_z(r->table->file), '/') + 1));
+		tell(r, "table", slice_z(r->table->table));
 	} else if (slice_eq(kind, S("auth"))) {
 		tell_number(r, "user_range", c->user_range);
 		tell_number(r, "login_failures", c->login_failures);

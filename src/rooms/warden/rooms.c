@@ -320,6 +320,7 @@ rooms_start(struct warden *w)
 		*last = r;
 		last = &r->next;
 	}
+	watches_add(w, last);
 	for (struct room *r = w->rooms; r != NULL; r = r->next)
 		if (!absent(r))
 			room_start(w, r);

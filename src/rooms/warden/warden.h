@@ -29,6 +29,8 @@ struct room {
 	const struct room_kind *kind;
 	char instance[32];
 	uint32_t account; /* mailbox rooms only; else 0 */
+	const struct config_watch *table; /* of the room watch */
+	int watch_dir; /* the application's directory, which is its root; -1 */
 	enum room_state state;
 	pid_t pid;
 	uid_t uid;
@@ -84,6 +86,13 @@ void room_alarmed(struct warden *w, struct room *r, const char *what);
 
 /* From now on stdin and stdout are nothing, stderr is stderr.log beneath run_dir. */
 void leave_terminal(struct warden *w);
+
+/* watches.c: the rooms that watch tables of applications */
+/* Appends one room for each that is configured. */
+void watches_add(struct warden *w, struct room **last);
+/* A stream between it and drop, when both are there. */
+void watch_join(struct warden *w, struct room *r);
+void watches_join(struct warden *w);
 
 /* boot.c: fork, exec, and what a new room is told. False with errno when it could not be started. */
 bool room_spawn(struct warden *w, struct room *r);

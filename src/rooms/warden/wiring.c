@@ -120,6 +120,10 @@ wiring_connect(struct warden *w, struct room *r)
 	}
 	if (slice_eq(name, S("clerk")) || slice_eq(name, S("ledger")))
 		connect_log(w);
+	if (r->table != NULL)
+		watch_join(w, r);
+	else if (slice_eq(name, S("drop")))
+		watches_join(w);
 	if (slice_eq(name, S("auth")))
 		mailboxes_serve_auth(w, r);
 	else if (slice_eq(name, S("queue")))
