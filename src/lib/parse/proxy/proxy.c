@@ -57,7 +57,8 @@ version_1(struct slice in, struct proxy_header *out, size_t *used)
 
 	if (end == SLICE_NONE)
 		return in.n < V1_MOST && slice_find_byte(in, '\n') == SLICE_NONE ? PROXY_MORE : PROXY_BAD;
-	if (!line(slice_head(in, end), &h))
+	/* a bare CR or LF before it: what came in pieces must not be read otherwise than what came at once */
+	if (slice_find_byte(in, '\n') != end + 1 || slice_find_byte(in, '\r') != end || !line(slice_head(in, end), &h))
 		return PROXY_BAD;
 	*out = h;
 	*used = end + 2;

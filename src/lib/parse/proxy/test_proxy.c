@@ -22,6 +22,8 @@ static const struct {
 	{ S_INIT("PROXY TCP6 2001:db8::9 2001:db8::1 65535 25\r\n"), PROXY_OK, false, "2001:db8::9", 65535, 45 },
 	{ S_INIT("PROXY UNKNOWN\r\n"), PROXY_OK, true, "", 0, 15 },
 	{ S_INIT("PROXY UNKNOWN ffff:f...f:ffff 1 2\r\n"), PROXY_OK, true, "", 0, 35 },
+	{ S_INIT("PROXY UNKNOWN x\ny\r\n"), PROXY_BAD, false, "", 0, 0 },
+	{ S_INIT("PROXY UNKNOWN x\ry\r\n"), PROXY_BAD, false, "", 0, 0 },
 	{ S_INIT(SIG "\x21\x11\0\x0c\xc0\0\x02\x09\xc6\x33\x64\x01\x13\x88\0\x19" "EHLO"), PROXY_OK, false, "192.0.2.9", 5000,
 	    28 },
 	{ S_INIT(SIG "\x20\0\0\0"), PROXY_OK, true, "", 0, 16 },
