@@ -5,17 +5,43 @@ elsewhere.test beside it, and the lines of configuration that lead there.
 
     with Elsewhere() as e:  # e.configuration, e.copies(token), e.refused
 """
+import os
 import re
+import smtplib
 import socket
+import subprocess
 import sys
 import threading
 import time
 
 sys.dont_write_bytecode = True
+from server import Server, insecure_context  # noqa: E402
 from zone import Zone  # noqa: E402
 
 DOMAIN = "elsewhere.test"
 TOKEN = re.compile(rb"^X-Token: (T[0-9a-f]{32})\r?$", re.M)
+
+
+def instance(root, directory, base, configuration):
+    """A server out of an installed root, at the port base, with more of a configuration; directory is new."""
+    os.makedirs(directory)
+    os.chmod(directory, 0o755)
+    os.symlink(root, directory + "/.root")
+    tool = os.path.join(os.path.dirname(os.path.abspath(__file__)), "instance")
+    subprocess.run([tool, directory, str(base)], check=True, timeout=120, stdout=subprocess.DEVNULL,
+                   stdin=subprocess.DEVNULL, env={**os.environ, "EXTRA_CONFIGURATION": configuration})
+    server = Server(directory)
+    server.ports = {name: port - int(os.environ.get("POSTERN_PORT_BASE", "0")) + base for name, port in server.ports.items()}
+    return server
+
+
+def submit(server, pairs, sender="alice@example.test"):
+    """Over one connection, one message for each (token, recipient)."""
+    with smtplib.SMTP_SSL(server.host, server.ports["submissions"], context=insecure_context(), timeout=60,
+                          local_hostname="client.sender.test") as s:
+        s.login(sender, server.password(sender))
+        for token, to in pairs:
+            assert s.sendmail(sender, [to], f"From: {sender}\r\nX-Token: {token}\r\n\r\n{'x' * 70}\r\n") == {}
 
 
 class Elsewhere:
