@@ -11,6 +11,8 @@
 #include "lib/base/panic.h"
 #include "lib/clock/clock.h"
 
+#define WAKE_TRIES 1000u
+
 struct loop_watch {
 	struct loop_watch *next; /* dead or spare */
 	int fd;
@@ -256,11 +258,21 @@ loop_cancel(struct loop *l, struct loop_timer **t)
 		}
 }
 
+/* Whoever posted relies on it: a wake that is lost is a handler that never runs. When the counter is full (EAGAIN), the
+ * loop wakes anyway. */
+static void
+wake(struct loop *l)
+{
+	uint64_t one = 1;
+
+	for (unsigned tries = 0; write(l->wake, &one, sizeof one) < 0 && errno != EAGAIN; tries++)
+		PN_ASSERT(tries < WAKE_TRIES);
+}
+
 void
 loop_post(struct loop *l, loop_timeout *handler, void *arg)
 {
 	struct post *job = calloc(1, sizeof *job);
-	uint64_t one = 1;
 
 	PN_ASSERT(job != NULL);
 	*job = (struct post){ .handler = handler, .arg = arg };
@@ -268,7 +280,7 @@ loop_post(struct loop *l, loop_timeout *handler, void *arg)
 	*l->last_post = job;
 	l->last_post = &job->next;
 	(void)pthread_mutex_unlock(&l->lock);
-	(void)!write(l->wake, &one, sizeof one);
+	wake(l);
 }
 
 void
