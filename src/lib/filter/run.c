@@ -63,10 +63,11 @@ later(struct run *r, struct slice why)
 static bool
 note(struct run *r, const struct filter_rule *rule, const struct line *l, bool failed, struct slice text)
 {
-	struct filter_hit *h = &r->out->hit[r->out->n_hits];
+	struct filter_hit *h;
 
 	if (r->out->n_hits++ >= FILTER_HITS)
 		return true;
+	h = &r->out->hit[r->out->n_hits - 1];
 	*h = (struct filter_hit){ .rule = rule, .where = l == NULL ? 0 : l->where, .failed = failed, .text = text };
 	return l == NULL || arena_copy(r->a, slice_head(l->text, FILTER_LINE), &h->line);
 }
