@@ -502,6 +502,7 @@ check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 			return false;
 	if (!dns(cfg_getsec(cfg, "dns"), &c->dns) || !reports(cfg_getsec(cfg, "reports"), &c->reports) ||
 	    !queue(cfg_getsec(cfg, "queue"), &c->queue) || !drop(cfg_getsec(cfg, "drop"), &c->drop) ||
+	    !duration(cfg_getsec(cfg, "events"), "keep", 3600, 315360000, &c->events_keep) ||
 	    !config_outbound_read(cfg_getsec(cfg, "outbound"), &c->outbound) || !fetch(cfg_getsec(cfg, "fetch"), c))
 		return false;
 	if (c->n_listeners == 0)
@@ -529,6 +530,7 @@ config_read(const char *path, struct config *out, struct buf *errors)
 	static cfg_opt_t dns_opts[] = { CFG_STR_LIST("servers", "{}", CFGF_NONE),
 		CFG_STR_LIST("trust_anchor", "{/usr/share/dns/root.key}", CFGF_NONE), CFG_INT("timeout", 5, CFGF_NONE),
 		CFG_END() };
+	static cfg_opt_t events_opts[] = { CFG_STR("keep", "30d", CFGF_NONE), CFG_END() };
 	static cfg_opt_t watch_opts[] = { CFG_STR("sqlite", "", CFGF_NONE), CFG_STR("table", "letters", CFGF_NONE),
 		CFG_END() };
 	static cfg_opt_t drop_opts[] = { CFG_STR("http", "", CFGF_NONE),
@@ -555,7 +557,7 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_SEC("listen", listen_opts, CFGF_MULTI | CFGF_TITLE), CFG_SEC("dns", dns_opts, CFGF_NONE),
 		CFG_SEC("queue", queue_opts, CFGF_NONE), CFG_SEC("reports", reports_opts, CFGF_NONE),
 		CFG_SEC("outbound", config_outbound_opts, CFGF_NONE),
-		CFG_SEC("fetch", fetch_opts, CFGF_NONE), CFG_SEC("drop", drop_opts, CFGF_NONE), CFG_END() };
+		CFG_SEC("fetch", fetch_opts, CFGF_NONE), CFG_SEC("drop", drop_opts, CFGF_NONE), CFG_SEC("events", events_opts, CFGF_NONE), CFG_END() };
 	static struct config c;
 	cfg_t *cfg = cfg_init(opts, CFGF_NONE);
 	bool ok = false;

@@ -107,6 +107,7 @@ struct config {
 	uint64_t message_size; /* bytes */
 	uint32_t connections, connections_per_address, sessions_per_user;
 	struct config_queue queue;
+	uint64_t events_keep; /* seconds */
 	uint32_t login_failures; /* of one address in ten minutes, before it has to wait; 0: no limit */
 	bool scram, scram_require_binding; /* offered at all; only with channel binding */
 	enum config_sender sender_authentication;

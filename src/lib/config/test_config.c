@@ -45,6 +45,7 @@ a_good_file(void **state)
 	assert_int_equal(c.listeners[2].port, 993);
 	assert_int_equal(c.uid_base, 200000);
 	assert_true(c.queue.retry_first == 300 && c.queue.retry_most == 3600 && c.queue.lifetime == 432000);
+	assert_int_equal(c.events_keep, 30 * 86400);
 	assert_true(c.queue.bounce_lifetime == 86400 && c.queue.warn_after == 14400);
 	assert_string_equal(c.dns.servers, "");
 	assert_int_equal(c.dns.timeout, 5);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * ledger: the event log.
  *
- * From warden: the directory of ledger.db; as peers every room, and the administrator's "cli". */
+ * From warden: the directory of ledger.db, the setting events_keep (seconds); as peers every room, and the administrator's "cli". */
 #include <stdio.h>
 #include <sysexits.h>
 
@@ -14,6 +14,7 @@ main(void)
 	static struct ledger_room room;
 	static const struct proc_peers peers = { .introduce = ledger_introduce, .stop = ledger_stop };
 	struct proc *p = proc_boot("ledger");
+	uint64_t keep = proc_number(p, "events_keep", 3600, UINT32_MAX);
 	struct proc_walls walls = { .files = true, .max_files = 65536,
 		.max_file_size = (uint64_t)1 << 40 };
 	struct loop *loop = loop_new();
@@ -29,6 +30,6 @@ main(void)
 		(void)fprintf(stderr, "ledger: cannot open ledger.db: %s\n", store_err_name(e));
 		return EX_IOERR;
 	}
-	ledger_room_init(&room, p, loop, log);
+	ledger_room_init(&room, p, loop, log, keep * 1000000);
 	return proc_serve(p, loop, &peers, &room);
 }

@@ -10,7 +10,6 @@
 #include "rooms/ledger/answer.h"
 
 #define TURN 64 /* frames of one channel before the others get their turn */
-#define DAY_US ((uint64_t)86400000000)
 
 struct ledger_peer {
 	struct ledger_room *room;
@@ -137,7 +136,7 @@ static void
 retire(void *arg)
 {
 	struct ledger_room *r = arg;
-	uint64_t now = (uint64_t)clock_wall_us(), keep = LEDGER_KEEP_DAYS * DAY_US;
+	uint64_t now = (uint64_t)clock_wall_us(), keep = r->keep_us;
 	size_t gone = 0;
 
 	if (now > keep && ledger_retire(r->log, now - keep, LEDGER_RETIRE, &gone) != STORE_OK)
@@ -201,9 +200,9 @@ ledger_introduce(void *room, const char *peer, const char *instance, int fd)
 }
 
 void
-ledger_room_init(struct ledger_room *r, struct proc *p, struct loop *loop, struct ledger *log)
+ledger_room_init(struct ledger_room *r, struct proc *p, struct loop *loop, struct ledger *log, uint64_t keep_us)
 {
-	*r = (struct ledger_room){ .proc = p, .loop = loop, .log = log,
+	*r = (struct ledger_room){ .proc = p, .loop = loop, .log = log, .keep_us = keep_us,
 		.gathered = arena_new("events", (size_t)16 << 20) };
 	r->retire = loop_after(loop, LEDGER_RETIRE_MS, retire, r);
 }

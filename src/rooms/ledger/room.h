@@ -14,7 +14,6 @@
 #define LEDGER_GATHER ((size_t)256)	/* events of one transaction at most */
 #define LEDGER_GATHER_MS 50u
 #define LEDGER_FLUSH_MS 2000u		/* the log reaches the disk that often while it grows */
-#define LEDGER_KEEP_DAYS 90u
 #define LEDGER_RETIRE_MS 60000u		/* how often old events are looked for */
 #define LEDGER_RETIRE ((size_t)2000)	/* so many go at a time */
 
@@ -28,12 +27,13 @@ struct ledger_room {
 	struct arena *gathered;	/* what the events below borrow */
 	struct ledger_event event[LEDGER_GATHER];
 	size_t n;
+	uint64_t keep_us;	/* older events go */
 	uint64_t lost;		/* events that could not be written, not yet told */
 	struct loop_timer *gather, *flush, *retire;
 };
 
-/* log becomes the room's. */
-void ledger_room_init(struct ledger_room *r, struct proc *p, struct loop *loop, struct ledger *log);
+/* log becomes the room's. keep_us: how long an event is kept. */
+void ledger_room_init(struct ledger_room *r, struct proc *p, struct loop *loop, struct ledger *log, uint64_t keep_us);
 void ledger_introduce(void *room, const char *peer, const char *instance, int fd);
 void ledger_stop(void *room);
 /* Writes what has gathered. */

@@ -88,7 +88,7 @@ takes_and_tells(void **state)
 
 	(void)unlink("ledger-room-test.db");
 	assert_int_equal(ledger_open("ledger-room-test.db", &log), STORE_OK);
-	ledger_room_init(&room, NULL, loop_new(), log);
+	ledger_room_init(&room, NULL, loop_new(), log, UINT64_MAX);
 	mx = join("smtp", "mx");
 	cli = join("cli", "");
 	for (unsigned i = 0; i < 20; i++) {
@@ -138,6 +138,39 @@ takes_and_tells(void **state)
 	(void)unlink("ledger-room-test.db");
 }
 
+/* What is older than events.keep goes in steps, each as its time comes; the newest row stays, for its id. */
+static void
+forgets(void **state)
+{
+	const uint64_t day = (uint64_t)86400 * 1000000;
+	const int64_t told = 1700000000000000; /* send_event() */
+	struct ledger *log = NULL;
+	struct ipc_channel *mx, *cli;
+
+	(void)unlink("ledger-room-test.db");
+	assert_int_equal(ledger_open("ledger-room-test.db", &log), STORE_OK);
+	clock_fake(1000, told);
+	ledger_room_init(&room, NULL, loop_new(), log, 30 * day);
+	mx = join("smtp", "mx");
+	cli = join("cli", "");
+	for (unsigned i = 0; i < 10; i++)
+		send_event(mx, 60, 5, S("abc.1"), 0);
+	loop_once(room.loop, 0);
+	ledger_write(&room);
+	clock_fake(1000 + LEDGER_RETIRE_MS, told + 30 * (int64_t)day - 1);
+	loop_once(room.loop, 0);
+	assert_int_equal(ask(cli, (struct cli_ledger_query){ 0 }).first, 1);
+	clock_fake(1000 + 2 * LEDGER_RETIRE_MS, told + 30 * (int64_t)day + 1);
+	loop_once(room.loop, 0);
+	assert_true(ask(cli, (struct cli_ledger_query){ 0 }).first == 10);
+	clock_real();
+	ledger_stop(&room);
+	ipc_channel_free(&mx);
+	ipc_channel_free(&cli);
+	loop_free(&room.loop);
+	(void)unlink("ledger-room-test.db");
+}
+
 static void
 fields(void **state)
 {
@@ -159,7 +192,7 @@ fields(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(takes_and_tells),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(takes_and_tells), cmocka_unit_test(forgets),
 		cmocka_unit_test(fields) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

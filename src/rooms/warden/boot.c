@@ -299,6 +299,8 @@ room_boot(struct warden *w, struct room *r)
 		tell_number(r, "dns_timeout", c->dns.timeout * 1000u);
 		for (size_t i = 0; i < c->dns.n_anchor_files; i++)
 			hand_file(r, "anchor", c->dns.anchor_files[i]);
+	} else if (slice_eq(kind, S("ledger"))) {
+		tell_number(r, "events_keep", c->events_keep);
 	} else if (slice_eq(kind, S("queue"))) {
 		tell_queue(r, &c->queue);
 	} else if (slice_eq(kind, S("send"))) {
