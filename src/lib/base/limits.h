@@ -26,6 +26,11 @@
 #define LIMIT_BODY_LINE ((size_t)1048576)	/* one line of DATA; RFC 5322 says 998 */
 #define LIMIT_RECEIVED 50u			/* hop count: RFC 5321 6.3 */
 
+/* Milters */
+#define LIMIT_MILTER_PACKET ((size_t)131072)	/* one packet of theirs: libmilter's own chunks end at 65,535 */
+#define LIMIT_MILTER_PACKETS 1000000u		/* packets of one milter about one message (count) */
+#define LIMIT_MILTER_CHANGES ((size_t)1000)	/* changes that one milter wishes of one message (count) */
+
 /* IMAP */
 #define LIMIT_IMAP_LINE ((size_t)65536)		/* the brief's imap_max_line_length */
 #define LIMIT_IMAP_PRELOGIN ((size_t)8192)	/* line plus literals before login, per command */

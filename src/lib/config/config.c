@@ -13,6 +13,7 @@
 #include "lib/base/ip.h"
 #include "lib/base/ip.h"
 #include "lib/base/limits.h"
+#include "lib/config/milter.h"
 #include "lib/config/outbound.h"
 
 static const char *const LISTENERS[] = { "smtp", "submission", "submissions", "lmtp", "imap", "imaps" };
@@ -500,6 +501,8 @@ check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 	for (unsigned i = 0; i < cfg_size(cfg, "listen"); i++)
 		if (!listener(cfg_getnsec(cfg, "listen", i), c))
 			return false;
+	if (!config_milters_read(cfg, c))
+		return false;
 	if (!dns(cfg_getsec(cfg, "dns"), &c->dns) || !reports(cfg_getsec(cfg, "reports"), &c->reports) ||
 	    !queue(cfg_getsec(cfg, "queue"), &c->queue) || !drop(cfg_getsec(cfg, "drop"), &c->drop) ||
 	    !duration(cfg_getsec(cfg, "events"), "keep", 3600, 315360000, &c->events_keep) ||
@@ -555,6 +558,7 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_STR("sender_authentication", "enforce", CFGF_NONE),
 		CFG_STR_LIST("arc_trusted", "{}", CFGF_NONE),
 		CFG_SEC("listen", listen_opts, CFGF_MULTI | CFGF_TITLE), CFG_SEC("dns", dns_opts, CFGF_NONE),
+		CFG_SEC("milter", config_milter_opts, CFGF_MULTI | CFGF_TITLE),
 		CFG_SEC("queue", queue_opts, CFGF_NONE), CFG_SEC("reports", reports_opts, CFGF_NONE),
 		CFG_SEC("outbound", config_outbound_opts, CFGF_NONE),
 		CFG_SEC("fetch", fetch_opts, CFGF_NONE), CFG_SEC("drop", drop_opts, CFGF_NONE), CFG_SEC("events", events_opts, CFGF_NONE), CFG_END() };

@@ -88,6 +88,18 @@ struct config_watch {
 	char table[64];
 };
 
+/* milter NAME { ... } */
+struct config_milter {
+	char name[32];
+	char address[64]; /* literal IP address; "": a Unix socket */
+	uint16_t port;
+	char path[104];	  /* of a Unix socket; "": TCP */
+	uint32_t timeout; /* seconds for each answer */
+	bool accept;	  /* what happens when it fails: the message goes on without it; else 4xx */
+	bool incoming, outgoing;
+};
+#define CONFIG_MILTERS 8
+
 /* drop { ... }: local programs */
 struct config_drop {
 	char http[108];	    /* where letters come over HTTP: a loopback address, or the path of a socket; "": nowhere */
@@ -116,6 +128,8 @@ struct config {
 	size_t n_listeners;
 	struct config_service services[CONFIG_SERVICES];
 	size_t n_services;
+	struct config_milter milters[CONFIG_MILTERS];
+	size_t n_milters;
 	struct config_dns dns;
 	struct config_outbound outbound;
 	struct config_reports reports;

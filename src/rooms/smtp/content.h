@@ -16,7 +16,8 @@ struct content {
 	struct smtp_data frame;
 	int fd;
 	uint64_t size;	    /* of the file */
-	uint64_t trace;	    /* of it, our own fields on top */
+	uint64_t trace;	    /* of it, our own fields */
+	uint64_t trace_at;  /* where they begin: on top, until scan puts something before them */
 	uint64_t begun_ms;  /* clock_mono_ms() of the 354, or of the first BDAT */
 	uint64_t got;	    /* bytes from the client */
 	bool loop;	    /* a Delivered-To names one of the recipients */
@@ -36,6 +37,16 @@ bool smtp_content_seal(struct content *c);
 /* The content is whole: what it calls for by itself, then responsibility passes to queue. One reply in
  * every case; the transaction is over. */
 void smtp_hand_over(struct smtp_session *s);
+/* What filters wish beyond the changes that they made. */
+struct smtp_filter_word {
+	bool discard, hold;
+	struct slice why;
+};
+/* Shows the sealed content to the milters, where there are any. True: go on with it, changed as they want
+ * it. False: the reply was given. */
+bool smtp_filtered(struct smtp_session *s, struct content *c, struct smtp_filter_word *word);
+/* Refuses with the words of a judge, which may hold a stranger's bytes, and a code that is of its class. */
+void smtp_verdict_reply(struct smtp_session *s, bool defer, unsigned code, struct slice enhanced, struct slice text);
 /* Asks scan about the sealed content. True: go on with it, changed as scan wants it; v says what scan
  * wants beyond that. False: the reply was given. */
 bool smtp_judged(struct smtp_session *s, struct content *c, struct smtp_scan_judge_answer *v);

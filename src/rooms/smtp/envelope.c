@@ -379,3 +379,78 @@ smtp_rcpt(struct smtp_session *s, const struct smtp_command *cmd)
 		smtp_refuse(s, "rcpt", asked.address, 451, "4.3.0", "try later");
 	arena_free(&answer);
 }
+
+/* ---- what milters may change ---- */
+
+void
+smtp_rcpt_drop(struct smtp_session *s, struct slice address)
+{
+	struct txn *t = &s->txn;
+	size_t n = 0;
+
+	for (size_t i = 0; i < t->n_rcpts; i++)
+		if (!slice_ieq(t->rcpts[i].original, address) && !slice_ieq(t->rcpts[i].address, address))
+			t->rcpts[n++] = t->rcpts[i];
+	t->n_rcpts = n;
+}
+
+/* "TO:<address>" as the client would have said it. */
+static struct slice
+path(struct arena *a, struct slice word, struct slice address)
+{
+	own(buf_t) b = { .max = 2 * LIMIT_SMTP_ADDRESS };
+	struct slice out = S("");
+
+	(void)buf_add(&b, word);
+	(void)buf_add(&b, address);
+	(void)buf_byte(&b, '>');
+	return b.bad || !arena_copy(a, buf_slice(&b), &out) ? S("") : out;
+}
+
+/* Strangers get local recipients only, as with RCPT; whoever has logged in also those elsewhere. */
+bool
+smtp_rcpt_add(struct smtp_session *s, struct slice address)
+{
+	struct arena *a = s->txn.arena;
+	enum addr_status why = ADDR_OK;
+	struct smtp_auth_rcpt_answer out;
+	struct smtp_auth_target self = { 0 };
+	struct asked asked = { 0 };
+	struct smtp_rcpt r;
+
+	if (smtp_rcpt_parse(path(a, S("TO:<"), address), smtp_offers(s), s->txn.utf8, a, &r, &why) != SMTP_SYNTAX_OK ||
+	    r.to.local.n == 0 || !write_address(a, &r.to, &asked.address))
+		return false;
+	struct smtp_auth_rcpt in = { .address = asked.address, .sender = s->txn.sender, .account = s->account_id };
+
+	if (s->back->rcpt(s->back->ctx, &in, clock_mono_ms() + SMTP_ASK_MS, a, &out) != IPC_OK)
+		return false;
+	if (out.status == SMTP_AUTH_RCPT_STATUS_NOT_LOCAL && s->account_id != 0 && s->conf->relay) {
+		self.address = asked.address;
+		out = (struct smtp_auth_rcpt_answer){ .status = SMTP_AUTH_RCPT_STATUS_OK, .targets = &self, .n_targets = 1 };
+	}
+	return out.status == SMTP_AUTH_RCPT_STATUS_OK && out.n_targets > 0 && add_targets(&s->txn, &out, &asked);
+}
+
+/* What SRS made of the old sender for forwards stays: a report goes to whoever wrote. */
+bool
+smtp_sender_change(struct smtp_session *s, struct slice address)
+{
+	struct arena *a = s->txn.arena;
+	struct smtp_auth_address one = { 0 };
+	struct smtp_auth_owns in = { .account = s->account_id, .addresses = &one, .n_addresses = 1 };
+	struct smtp_auth_owns_answer out = { 0 };
+	enum addr_status why = ADDR_OK;
+	struct slice sender = S("");
+	struct smtp_mail m;
+
+	if (smtp_mail_parse(path(a, S("FROM:<"), address), smtp_offers(s), a, &m, &why) != SMTP_SYNTAX_OK ||
+	    (!m.from.null && !write_address(a, &m.from, &sender)))
+		return false;
+	one.address = sender;
+	if (s->conf->submission && sender.n > 0 && !slice_ieq(sender, buf_slice(&s->account)) &&
+	    (s->back->owns(s->back->ctx, &in, clock_mono_ms() + SMTP_ASK_MS, a, &out) != IPC_OK || !out.owns))
+		return false;
+	s->txn.sender = sender;
+	return true;
+}

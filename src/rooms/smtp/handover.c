@@ -113,19 +113,29 @@ queue_it(struct smtp_session *s, struct content *c, const struct smtp_scan_judge
 		smtp_refuse(s, "data", S(""), 554, "5.6.0", "the message was refused");
 }
 
-/* Sealed, judged where it is to be, and given to queue. One reply on every path. */
+/* Sealed, judged where it is to be, and given to queue. One reply on every path. What comes in is judged first, and
+ * milters see what scan found; what goes out is signed last, so that no milter breaks a signature. */
 static void
 pass_on(struct smtp_session *s, struct content *c)
 {
 	struct smtp_scan_judge_answer v = { .action = SMTP_SCAN_ACTION_ACCEPT };
+	struct smtp_filter_word word = { 0 };
 
 	if (!smtp_content_seal(c)) {
 		smtp_refuse(s, "data", S(""), 452, "4.3.1", "no room now, try later");
 		return;
 	}
-	if (s->conf->scan && !smtp_judged(s, c, &v))
+	if (s->conf->submission && !smtp_filtered(s, c, &word))
 		return;
-	if (v.action == SMTP_SCAN_ACTION_DISCARD)
+	if (s->conf->scan && !word.discard && !smtp_judged(s, c, &v))
+		return;
+	if (!s->conf->submission && v.action != SMTP_SCAN_ACTION_DISCARD && !smtp_filtered(s, c, &word))
+		return;
+	if (word.hold && v.action != SMTP_SCAN_ACTION_DISCARD) {
+		v.action = SMTP_SCAN_ACTION_HOLD;
+		v.why = word.why;
+	}
+	if (v.action == SMTP_SCAN_ACTION_DISCARD || word.discard)
 		accepted(s, c);
 	else
 		queue_it(s, c, &v);

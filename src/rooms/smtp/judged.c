@@ -55,23 +55,32 @@ author_permitted(struct smtp_session *s, struct slice from)
 	return true;
 }
 
-/* What scan said, as a reply. Its words may hold a stranger's bytes. */
-static void
-refuse(struct smtp_session *s, const struct smtp_scan_judge_answer *v)
+void
+smtp_verdict_reply(struct smtp_session *s, bool defer, unsigned code, struct slice enhanced, struct slice text)
 {
-	own(buf_t) enhanced = { .max = 17 };
-	own(buf_t) text = { .max = 512 };
-	bool defer = v->action == SMTP_SCAN_ACTION_DEFER;
-	unsigned least = defer ? 400 : 500, code = v->code;
+	own(buf_t) status = { .max = 17 };
+	own(buf_t) words = { .max = 512 };
+	unsigned least = defer ? 400 : 500;
 
 	if (code < least || code > least + 99)
 		code = defer ? 451 : 550;
-	(void)buf_printable(&enhanced, v->enhanced, 16);
-	(void)buf_byte(&enhanced, 0);
-	(void)buf_printable(&text, v->text, 400);
-	(void)buf_byte(&text, 0);
-	smtp_refuse(s, "data", S(""), code, v->enhanced.n > 0 ? (const char *)enhanced.p : defer ? "4.7.1" : "5.7.1",
-	    v->text.n > 0 ? (const char *)text.p : "refused");
+	(void)buf_printable(&status, enhanced, 16);
+	(void)buf_byte(&status, 0);
+	(void)buf_printable(&words, text, 400);
+	(void)buf_byte(&words, 0);
+	smtp_refuse(s, "data", S(""), code, enhanced.n > 0 ? (const char *)status.p : defer ? "4.7.1" : "5.7.1",
+	    text.n > 0 ? (const char *)words.p : "refused");
+}
+
+/* Where our own fields stand after the edits: what goes in before them moves them. */
+static uint64_t
+moved(const struct smtp_scan_judge_answer *v)
+{
+	uint64_t by = 0;
+
+	for (size_t i = 0; i < v->n_edits && v->edits[i].at == 0; i++)
+		by += v->edits[i].insert.n;
+	return by;
 }
 
 bool
@@ -82,7 +91,7 @@ smtp_judged(struct smtp_session *s, struct content *c, struct smtp_scan_judge_an
 		return false;
 	}
 	if (v->action == SMTP_SCAN_ACTION_REJECT || v->action == SMTP_SCAN_ACTION_DEFER) {
-		refuse(s, v);
+		smtp_verdict_reply(s, v->action == SMTP_SCAN_ACTION_DEFER, v->code, v->enhanced, v->text);
 		return false;
 	}
 	if (!author_permitted(s, v->from))
@@ -91,5 +100,6 @@ smtp_judged(struct smtp_session *s, struct content *c, struct smtp_scan_judge_an
 		smtp_refuse(s, "data", S(""), 452, "4.3.1", "no room now, try later");
 		return false;
 	}
+	c->trace_at += moved(v);
 	return v->redirect.n == 0 || v->action == SMTP_SCAN_ACTION_DISCARD || smtp_redirect(s, v->redirect);
 }

@@ -2,7 +2,7 @@
  * smtp: SMTP conversations. Instance mx talks to strangers, submission to accounts, lmtp to other mail servers. Holds sockets and
  * messages under way; opens no file, resolves no name, and knows no password but the one being tried.
  *
- * From warden: the peers "door" (any number), "auth", "queue" and "scan". */
+ * From warden: the peers "door" (any number), "auth", "queue", "scan" and, where there are milters, "milter". */
 #include <stdio.h>
 #include <sys/syscall.h>
 
@@ -57,6 +57,7 @@ main(void)
 	conf.relay = true; /* the room send */
 	conf.scan = proc_number(p, "scan", 0, 1) != 0;
 	conf.redirects = proc_setting(p, "redirects");
+	conf.milter = proc_number(p, "milter", 0, 1) != 0;
 	conf.max_size = proc_number(p, "message_size", 1024, UINT32_MAX);
 	walls.max_file_size = conf.max_size + 2 * LIMIT_STREAM_IN + LIMIT_IPC;
 	conf.starttls = !conf.lmtp;

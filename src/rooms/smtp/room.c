@@ -115,6 +115,13 @@ ask_judge(void *ctx, const struct smtp_scan_judge *in, uint64_t deadline_ms, str
 	return smtp_scan_judge(((struct smtp_room *)ctx)->scan, in, deadline_ms, a, out);
 }
 
+static enum ipc_status
+ask_filter(void *ctx, const struct smtp_milter_ask *in, uint64_t deadline_ms, struct arena *a,
+    struct smtp_milter_ask_answer *out)
+{
+	return smtp_milter_ask(((struct smtp_room *)ctx)->milter, in, deadline_ms, a, out);
+}
+
 static void
 tell_event(void *ctx, enum event_kind kind, uint64_t session, struct slice queue_id,
     struct slice account, const struct event_field *fields, size_t n)
@@ -422,6 +429,8 @@ smtp_introduce(void *room, const char *peer, const char *instance, int fd)
 		ipc_client_connect(r->queue, fd);
 	else if (slice_eq(slice_z(peer), S("scan")))
 		ipc_client_connect(r->scan, fd);
+	else if (slice_eq(slice_z(peer), S("milter")))
+		ipc_client_connect(r->milter, fd);
 	else if (slice_eq(slice_z(peer), S("door")))
 		introduce_door(r, instance, fd);
 	else
@@ -436,8 +445,9 @@ smtp_room_init(struct smtp_room *r, struct proc *p, struct loop *l, const struct
 	r->auth = ipc_client_new("auth");
 	r->queue = ipc_client_new("queue");
 	r->scan = ipc_client_new("scan");
+	r->milter = ipc_client_new("milter");
 	r->back = (struct smtp_backend){ .rcpt = ask_rcpt, .login = ask_login, .scram_first = ask_scram_first,
-		.scram_final = ask_scram_final, .owns = ask_owns, .accept = ask_accept, .judge = ask_judge, .stressed = is_stressed,
+		.scram_final = ask_scram_final, .owns = ask_owns, .accept = ask_accept, .judge = ask_judge, .filter = ask_filter, .stressed = is_stressed,
 		.starttls = give_to_door, .event = tell_event, .ctx = r };
 	r->pool = pool_new(l, &conv_ops, SMTP_THREADS, SMTP_STACK);
 }

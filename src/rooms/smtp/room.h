@@ -43,7 +43,7 @@ struct smtp_room {
 	struct proc *proc; /* NULL in tests */
 	struct loop *loop;
 	struct pool *pool;
-	struct ipc_client *auth, *queue, *scan;
+	struct ipc_client *auth, *queue, *scan, *milter;
 	struct smtp_config conf;
 	struct smtp_backend back;
 	struct smtp_link links[SMTP_DOORS];

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "ipc/smtp_auth.h"
+#include "ipc/smtp_milter.h"
 #include "ipc/smtp_queue.h"
 #include "ipc/smtp_scan.h"
 #include "lib/base/ip.h"
@@ -43,6 +44,7 @@ struct smtp_config {
 	bool starttls;	 /* TLS can be had */
 	bool scan;	 /* messages are judged, or made ready for sending, by scan */
 	struct scram_offer scram;
+	bool milter;	 /* messages are shown to the administrator's milters */
 	bool relay;	 /* there is a way out: submission takes recipients elsewhere */
 	const struct ip_nets *lmtp_from; /* who may speak LMTP, besides whoever comes over a Unix socket */
 	struct slice redirects; /* addresses that rules may redirect to, each followed by a space */
@@ -81,6 +83,8 @@ struct smtp_backend {
 	enum ipc_status (*judge)(void *ctx, const struct smtp_scan_judge *in, uint64_t deadline_ms,
 	    struct arena *a, struct smtp_scan_judge_answer *out);
 	bool (*stressed)(void *ctx); /* there is more to do than can be done soon */
+	enum ipc_status (*filter)(void *ctx, const struct smtp_milter_ask *in, uint64_t deadline_ms,
+	    struct arena *a, struct smtp_milter_ask_answer *out);
 	void (*starttls)(void *ctx, struct smtp_session *s, int fd);
 	void (*event)(void *ctx, enum event_kind kind, uint64_t session, struct slice queue_id,
 	    struct slice account, const struct event_field *fields, size_t n);
@@ -182,6 +186,7 @@ void smtp_session_end(struct smtp_session *s);
 #define SMTP_ASK_MS 5000u	   /* answers of auth */
 #define SMTP_ACCEPT_MS 60000u	   /* the answer of queue */
 #define SMTP_SCAN_MS 60000u	   /* the answer of scan, which may have to wait for the DNS */
+#define SMTP_MILTER_MS 250000u	   /* the answer of milter, which has 240 s for all of them */
 #define SMTP_LOGIN_MS 60000u	   /* one answer of AUTH */
 #define SMTP_DATA_GRACE_MS 60000u  /* content may be this late ... */
 #define SMTP_DATA_FLOOR 300u	   /* ... and must then come with so many bytes a second */
@@ -264,6 +269,11 @@ void smtp_rcpt(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_data_begin(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_xclient(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_bdat(struct smtp_session *s, const struct smtp_command *cmd);
+/* envelope.c, for milters: takes away what RCPT named so, or goes to that address; one more recipient, where
+ * auth accepts it as it would from this client; another sender. False, with nothing changed, where it may not be. */
+void smtp_rcpt_drop(struct smtp_session *s, struct slice address);
+bool smtp_rcpt_add(struct smtp_session *s, struct slice address);
+bool smtp_sender_change(struct smtp_session *s, struct slice address);
 /* lmtp.c: is the verb one of this session's protocol? */
 bool smtp_speaks(const struct smtp_session *s, unsigned flags);
 /* May this peer speak to this listener? False after a last word. */

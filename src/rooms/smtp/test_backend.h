@@ -27,6 +27,11 @@ struct world {
 	enum ipc_status accept_ipc, auth_ipc, scan_ipc;
 	struct smtp_scan_judge_answer verdict; /* what scan says */
 	uint64_t trace;			       /* what it was told */
+	enum ipc_status filter_ipc;
+	struct smtp_milter_ask_answer word; /* what milters say, ... */
+	struct slice rewrite;		    /* ... and make of the message */
+	uint64_t behind;
+	unsigned filtered;
 	unsigned judged, accepted, logins, rcpts_asked, starttls;
 	struct buf message, sender, rcpts, queue_id;
 	uint32_t account;
@@ -269,6 +274,27 @@ world_stressed(void *ctx)
 	return ((struct world *)ctx)->stress;
 }
 
+static enum ipc_status
+world_filter(void *ctx, const struct smtp_milter_ask *in, uint64_t deadline_ms, struct arena *a,
+    struct smtp_milter_ask_answer *out)
+{
+	struct world *w = ctx;
+
+	(void)deadline_ms;
+	(void)a;
+	w->filtered++;
+	*out = w->word;
+	if (w->rewrite.n > 0) {
+		out->changed = true;
+		out->at = in->size;
+		out->length = w->rewrite.n;
+		PN_ASSERT(pwrite(in->fd, w->rewrite.p, w->rewrite.n, (off_t)in->size) == (ssize_t)w->rewrite.n);
+	}
+	if (w->behind > 0)
+		out->length += w->behind; /* more than was written */
+	return w->filter_ipc;
+}
+
 static void
 world_starttls(void *ctx, struct smtp_session *s, int fd)
 {
@@ -302,7 +328,7 @@ world_init(struct world *w, bool submission)
 				 .at = { { .enhanced_codes = true, .chunking = true, .smtputf8 = true } } },
 		.back = { .rcpt = world_rcpt, .login = world_login,
 		    .scram_first = world_scram_first, .scram_final = world_scram_final, .owns = world_owns,
-		    .accept = world_accept, .judge = world_judge, .stressed = world_stressed, .starttls = world_starttls,
+		    .accept = world_accept, .judge = world_judge, .filter = world_filter, .stressed = world_stressed, .starttls = world_starttls,
 		    .event = world_event, .ctx = w } };
 	buf_init(&w->out, 10000000);
 	buf_init(&w->message, LIMIT_MESSAGE * 2);

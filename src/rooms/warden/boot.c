@@ -256,6 +256,34 @@ tell_scram(struct room *r, const struct config *c)
 	tell_number(r, "scram_require_binding", c->scram_require_binding);
 }
 
+/* Does any milter want what comes to this instance of smtp? */
+static bool
+wants_milters(const struct room *r, const struct config *c)
+{
+	bool wants = false;
+
+	for (size_t i = 0; i < c->n_milters; i++)
+		wants = wants || (slice_eq(slice_z(r->instance), S("mx")) && c->milters[i].incoming) ||
+		    (slice_eq(slice_z(r->instance), S("submission")) && c->milters[i].outgoing);
+	return wants;
+}
+
+static void
+tell_milters(struct room *r, const struct config *c)
+{
+	char key[32], text[256];
+
+	tell_number(r, "milters", c->n_milters);
+	for (size_t i = 0; i < c->n_milters; i++) {
+		const struct config_milter *m = &c->milters[i];
+
+		(void)snprintf(key, sizeof key, "milter.%zu", i);
+		(void)snprintf(text, sizeof text, "%s %s %u %u %d %d %d", m->name, m->path[0] != '\0' ? "-" : m->address,
+		    m->port, m->timeout * 1000u, m->accept, m->incoming, m->outgoing);
+		tell(r, key, slice_z(text));
+	}
+}
+
 void
 room_boot(struct warden *w, struct room *r)
 {
@@ -287,8 +315,11 @@ room_boot(struct warden *w, struct room *r)
 			(c->sender_authentication != CONFIG_SENDER_OFF || w->rules >= 0 ||
 			    slice_eq(slice_z(r->instance), S("submission"))));
 		tell(r, "redirects", slice_z(w->redirects));
+		tell_number(r, "milter", wants_milters(r, c));
 		tell_switches(r, c);
 		tell_scram(r, c);
+	} else if (slice_eq(kind, S("milter"))) {
+		tell_milters(r, c);
 	} else if (slice_eq(kind, S("scan"))) {
 		tell(r, "sender_authentication", slice_z(config_sender_word(c->sender_authentication)));
 		tell(r, "arc_trusted", slice_z(c->arc_trusted));

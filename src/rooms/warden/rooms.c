@@ -26,6 +26,7 @@ static const struct room_kind KINDS[] = {
 	{ "queue", "", 4, "queue", "" },
 	{ "send", "", 11, "send", "roots, credential.N" },
 	{ "scan", "", 10, NULL, "filter" },
+	{ "milter", "", 15, NULL, "" },
 	{ "smtp", "mx", 5, NULL, "" },
 	{ "smtp", "submission", 6, NULL, "" },
 	{ "smtp", "lmtp", 16, NULL, "" },
@@ -96,6 +97,8 @@ configured(const struct room *r)
 {
 	const struct config *c = &r->w->config;
 
+	if (slice_eq(slice_z(r->kind->name), S("milter")))
+		return c->n_milters > 0;
 	if (!slice_eq(slice_z(r->instance), S("lmtp")))
 		return true;
 	for (size_t i = 0; i < c->n_services; i++)

@@ -111,6 +111,9 @@ void mailbox_gone(struct warden *w, struct room *r);
 /* The peer was restarted: it knows no mailbox any more. */
 void mailboxes_forgotten_by(struct warden *w, const char *room);
 
+/* milters.c: connects the room to milters at Unix sockets */
+void milters_serve(struct warden *w, struct room *r);
+
 /* control.c: the human control socket, and the one of local programs; false with errno */
 bool control_open(struct warden *w);
 bool local_open(struct warden *w, struct buf *errors);

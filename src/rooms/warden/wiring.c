@@ -26,6 +26,8 @@ static const struct {
 	{ "smtp", "lmtp", "queue", "" },
 	{ "smtp", "mx", "scan", "" },
 	{ "smtp", "submission", "scan", "" },
+	{ "smtp", "mx", "milter", "" },
+	{ "smtp", "submission", "milter", "" },
 	{ "drop", "", "auth", "" },
 	{ "drop", "", "scan", "" },
 	{ "drop", "", "queue", "" },
@@ -128,6 +130,8 @@ wiring_connect(struct warden *w, struct room *r)
 		mailboxes_serve_auth(w, r);
 	else if (slice_eq(name, S("queue")))
 		mailboxes_serve_queue(w, r);
+	else if (slice_eq(name, S("milter")))
+		milters_serve(w, r);
 	else if (slice_eq(name, S("door"))) {
 		int ends[2];
 

@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: MIT
+"""Milters (lesson (d) of SECURITY.md: a filter that fails never means "accept"): a scripted one for every answer, change and
+failure, and opendkim and rspamd as they come."""
+import os
+import smtplib
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, TOP + "/test/tools")
+from boxes import Mailbox  # noqa: E402
+from milter import (ACCEPT, CLOSE, CONTINUE, DISCARD, GARBAGE, PART, PROGRESS, REJECT, SILENCE, SKIP, STAGES, TEMPFAIL,  # noqa: E402
+                    Milter, add, body, change, insert, reply)
+from own import PASSWORD, Own, free_port, wait_for  # noqa: E402
+
+if os.environ.get("POSTERN_CASES_PEER"):
+    pytest.skip("of Postern alone", allow_module_level=True)
+TEXT = "From: a@far.test\r\nTo: alice@example.test\r\nSubject: {}\r\nX-One: 1\r\nX-Two: 2\r\n\r\nhello\r\n"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    port = free_port()
+    milter = Milter(port)
+    more = f'milter scripted {{ socket = "inet:127.0.0.1:{port}" timeout = 1 }}\n'
+    with Own(more) as house:
+        house.milter = milter
+        yield house
+    milter.close()
+
+
+@pytest.fixture(scope="module")
+def lenient(tmp_path_factory):
+    """First one that may fail, at a Unix socket, then one that may not, for what comes in only."""
+    d = str(tmp_path_factory.mktemp("milter"))
+    port = free_port()
+    first, second = Milter(d + "/first"), Milter(port)
+    more = (f'milter first {{ socket = "unix:{d}/first" timeout = 1 on_failure = accept }}\n'
+            f'milter second {{ socket = "inet:127.0.0.1:{port}" timeout = 1 outgoing = false }}\n')
+    with Own(more) as house:
+        house.first, house.second = first, second
+        yield house
+    first.close()
+    second.close()
+
+
+@pytest.fixture(autouse=True)
+def common_rule(request):
+    houses = [request.getfixturevalue(n) for n in ("world", "lenient") if n in request.fixturenames]
+    deaths = [h.status()["deaths"] for h in houses]
+    yield
+    assert [h.status()["deaths"] for h in houses] == deaths, "a room has died"
+
+
+def send(house, token, to=("alice@example.test",), text=TEXT, sender="a@far.test"):
+    """The reply to the content, or the first refusal: (code, words)."""
+    with smtplib.SMTP("127.0.0.1", house.ports["smtp"], timeout=60) as s:
+        s.ehlo("client.test")
+        assert s.mail(sender)[0] == 250
+        for one in to:
+            assert s.rcpt(one)[0] == 250
+        code, words = s.data(text.format(token))
+        return code, words.decode()
+
+
+def found(house, token, who="alice"):
+    box = Mailbox(house, f"{who}@example.test")
+    return len(box.find(token, within=0))
+
+
+def source(house, token, who="alice"):
+    """The message as it was stored."""
+    import imaplib
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with imaplib.IMAP4_SSL("127.0.0.1", house.ports["imaps"], ssl_context=context) as i:
+        i.login(f"{who}@example.test", PASSWORD)
+        i.select()
+
+        def look():
+            i.noop()
+            hits = i.search(None, "TEXT", token)[1][0].split()
+            return hits and i.fetch(hits[-1], "(BODY.PEEK[])")[1][0][1].decode()
+        return wait_for(look)
+
+
+# ---- answers --------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("answer,code", [(REJECT, 550), (TEMPFAIL, 451), (reply("554 5.7.9 go away"), 554),
+                                         (reply("452 4.2.9 come again"), 452)], ids=["reject", "tempfail", "5xx", "4xx"])
+def test_refusals(world, token, stage, answer, code):
+    world.milter.set(**{stage: [answer]})
+    got = send(world, token)
+    assert got[0] == code, got
+    if code == 554:
+        assert got[1] == "5.7.9 go away"
+    assert found(world, token) == 0
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_accept_and_discard(world, token, stage):
+    world.milter.set(**{stage: [ACCEPT]})
+    assert send(world, token)[0] == 250
+    wait_for(lambda: found(world, token) == 1)
+    world.milter.set(**{stage: [DISCARD]})
+    assert send(world, token + "d")[0] == 250
+    time.sleep(0.2)
+    assert found(world, token + "d") == 0
+
+
+def test_what_it_hears(world, token):
+    world.milter.set(actions=0x1, steps=0)
+    assert send(world, token, to=("alice@example.test", "bob@example.test"))[0] == 250
+    m = world.milter
+    assert m.said("C") == [b"[127.0.0.1]\x004\x00\x00127.0.0.1\x00"]
+    assert m.said("H") == [b"client.test\0"] and m.said("M") == [b"<a@far.test>\0"]
+    assert m.said("R") == [b"<alice@example.test>\0", b"<bob@example.test>\0"]
+    names = [d.split(b"\0")[0] for d in m.said("L")]
+    assert names == [b"From", b"To", b"Subject", b"X-One", b"X-Two"]
+    assert m.said("B") == [b"hello\r\n"]
+    order = "".join(c for c, _ in m.seen if c != "D")
+    assert order == "OCHMRRTLLLLLNBEQ"
+    verdict = world.events("milter.verdict")[-1]
+    assert verdict["milter"] == "scripted" and verdict["verdict"] == "accept"
+    assert any(verdict["queue_id"] == e["queue_id"] for e in world.events("smtp.accepted"))
+
+
+def test_it_hears_only_what_it_wants(world, token):
+    world.milter.set(steps=0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x200)
+    assert send(world, token)[0] == 250
+    assert "".join(c for c, _ in world.milter.seen if c != "D") == "OEQ"
+    world.milter.set(steps=0xff080, E=[add("X-Silent", "yes"), CONTINUE])
+    assert send(world, token + "s")[0] == 250
+    assert "X-Silent: yes\r\n" in source(world, token + "s")
+
+
+def test_skip_and_progress(world, token):
+    world.milter.set(steps=0x400, B=[SKIP], E=[PROGRESS, PROGRESS, CONTINUE])
+    assert send(world, token, text=TEXT + "x" * 70 + "\r\n" + ("y" * 70 + "\r\n") * 3000)[0] == 250
+    assert len(world.milter.said("B")) == 1
+
+
+# ---- changes --------------------------------------------------------------------------------------------------
+
+def test_headers(world, token):
+    world.milter.set(E=[add("X-Last", "one\n two"), insert(1, "X-First", "1"), change(1, "x-one", "changed"),
+                        change(1, "X-Two", ""), change(1, "X-New", "new"), CONTINUE])
+    assert send(world, token)[0] == 250
+    head, _, text = source(world, token).partition("\r\n\r\n")
+    fields = [x for x in head.replace("\r\n\t", " ").replace("\r\n ", " ").split("\r\n")]
+    at = next(i for i, x in enumerate(fields) if x.startswith("Received: "))
+    assert fields[at + 1:] == ["X-First: 1", "From: a@far.test", "To: alice@example.test", f"Subject: {token}",
+                               "x-one: changed", "X-Last: one two", "X-New: new"]
+    assert text == "hello\r\n"
+
+
+@pytest.mark.parametrize("size", [0, 10, 200000, 3000000])
+def test_a_new_body(world, token, size):
+    new = (b"z" * 68 + b"\r\n") * (size // 70) + b"the end\r\n"
+    world.milter.set(E=[*body(new), CONTINUE])
+    assert send(world, token)[0] == 250
+    assert source(world, token).partition("\r\n\r\n")[2].encode() == new
+
+
+def test_recipients(world, token):
+    world.milter.set(E=[b"+<bob@example.test>\0", b"-<alice@example.test>\0", CONTINUE])
+    assert send(world, token)[0] == 250
+    wait_for(lambda: found(world, token, "bob") == 1)
+    assert found(world, token) == 0
+    world.milter.set(E=[b"-<alice@example.test>\0", CONTINUE])
+    assert send(world, token + "n")[0] == 250  # nobody is left: as discarded
+    assert found(world, token + "n") == 0 and world.queue_length() == 0
+
+
+@pytest.mark.parametrize("address", ["x@elsewhere.test", "nobody@example.test", "no address"])
+def test_no_relay_through_a_milter(world, token, address):
+    world.milter.set(E=[b"+<" + address.encode() + b">\0", CONTINUE])
+    code, words = send(world, token)
+    assert (code, words[:5]) == (451, "4.7.1")
+    assert found(world, token) == 0 and world.queue_length() == 0
+    assert world.events("milter.refused")[-1]["value"] == address
+
+
+def test_another_sender(world, token):
+    world.milter.set(E=[b"e<other@far.test>\0", CONTINUE])
+    assert send(world, token)[0] == 250
+    assert "Return-Path: <other@far.test>" in source(world, token)
+
+
+def test_quarantine(world, token):
+    world.milter.set(E=[b"qlooks odd\0", CONTINUE])
+    assert send(world, token)[0] == 250
+    assert found(world, token) == 0
+    held = [q for q in world.json("queue", "list")]
+    assert len(held) == 1 and "looks odd" in str(held[0])
+    world.cli("queue", "release", held[0].get("id") or held[0].get("queue_id"))
+    wait_for(lambda: found(world, token) == 1)
+
+
+# ---- failures -------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("stage", "O" + STAGES)
+@pytest.mark.parametrize("how", [CLOSE, GARBAGE, SILENCE])
+def test_failures(world, token, stage, how):
+    world.milter.set(**{stage: [how]})
+    code, words = send(world, token)
+    assert (code, words[:5]) == (451, "4.7.1")
+    assert found(world, token) == 0 and world.queue_length() == 0
+    event = world.events("milter.failed")[-1]
+    assert event["milter"] == "scripted" and event["then"] == "tempfail" and event["why"], event
+
+
+@pytest.mark.parametrize("rest", [[CLOSE], [SILENCE], [GARBAGE], [PART], [b"c\0"], [b"hX: y\0z\0", CONTINUE],
+                                  [add("X", "a\nBcc: b"), CONTINUE], [b"2a@b.test\0x\0", CONTINUE], [SKIP]],
+                         ids=lambda r: str(r[0])[:12])
+def test_half_a_change_is_none(world, token, rest):
+    """milter loss -> wrong body committed: never here"""
+    world.milter.set(E=[add("X-Half", "1"), b"bhalf of a body\r\n", *rest])
+    code, words = send(world, token)
+    assert (code, words[:5]) == (451, "4.7.1")
+    assert found(world, token) == 0 and world.queue_length() == 0
+
+
+@pytest.mark.parametrize("new", [b"bare\nline feed\r\n", b"bare\rreturn\r\n", b"nul\0\r\n"], ids=["LF", "CR", "NUL"])
+def test_a_body_that_is_none(world, token, new):
+    world.milter.set(E=[*body(new), CONTINUE])
+    assert send(world, token)[0] == 451
+    assert found(world, token) == 0
+    assert world.events("milter.refused")[-1]["what"] == "message"
+
+
+def test_more_than_was_asked_for(world, token):
+    world.milter.set(actions=0x1, E=[b"bnew\r\n", CONTINUE])
+    assert send(world, token)[0] == 451
+    world.milter.set(O=[b"O\0\0\0\6\0\0\1\xff\0\0\0\0"])
+    assert send(world, token)[0] == 451
+    assert found(world, token) == 0
+
+
+def test_one_that_may_fail_and_one_that_may_not(lenient, token):
+    lenient.first.set(E=[add("X-First", "1"), CLOSE])
+    lenient.second.set(E=[add("X-Second", "2"), CONTINUE])
+    assert send(lenient, token)[0] == 250
+    got = source(lenient, token)
+    assert "X-Second: 2" in got and "X-First" not in got
+    assert lenient.events("milter.failed")[-1]["then"] == "accept"
+    lenient.first.set(E=[add("X-First", "1"), b"bnew\r\n", CONTINUE])
+    lenient.second.set(E=[change(1, "X-First", "2"), CONTINUE])
+    assert send(lenient, token + "b")[0] == 250
+    got = source(lenient, token + "b")
+    assert "X-First: 2\r\n" in got and got.endswith("\r\n\r\nnew\r\n")
+    assert lenient.second.said("B") == [b"new\r\n"]  # it sees what the first made of it
+    lenient.first.set()
+    lenient.second.set(E=[CLOSE])
+    assert send(lenient, token + "c")[0] == 451
+    assert found(lenient, token + "c") == 0
+
+
+def test_what_goes_out(lenient, token):
+    """Only the first sees it; changes come before the signature."""
+    lenient.cli("dkim", "rotate", "example.test", check=False)
+    lenient.first.set(E=[add("X-Out", "1"), CONTINUE])
+    lenient.second.set(C=[REJECT])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with smtplib.SMTP_SSL("127.0.0.1", lenient.ports["submissions"], context=context, timeout=30) as s:
+        s.login("alice@example.test", PASSWORD)
+        s.sendmail("alice@example.test", ["bob@example.test"],
+                   f"From: alice@example.test\r\nSubject: {token}\r\n\r\nhello\r\n")
+    got = source(lenient, token, "bob")
+    assert "X-Out: 1" in got and "DKIM-Signature" in got and lenient.second.seen == []
+    assert not any(b"DKIM" in d for d in lenient.first.said("L"))
+    assert any(b"alice@example.test" in d for c, d in lenient.first.seen if c == "D")
+
+
+def test_many_at_once(world, token):
+    world.milter.set(E=[add("X-Many", "1"), CONTINUE])
+    codes = []
+
+    def some(k):
+        codes.extend(send(world, f"{token}x{k}x{i}")[0] for i in range(10))
+    threads = [threading.Thread(target=some, args=(k,)) for k in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert codes == [250] * 80
