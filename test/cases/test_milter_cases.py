@@ -292,3 +292,95 @@ def test_many_at_once(world, token):
     for t in threads:
         t.join()
     assert codes == [250] * 80
+
+
+# ---- real ones ------------------------------------------------------------------------------------------------
+
+GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+
+
+def started(words, ready, log):
+    """A program in the foreground, once ready() is true."""
+    with open(log, "wb") as f:
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=f, stderr=f)
+
+    def look():
+        assert process.poll() is None, open(log, errors="replace").read()[-2000:]
+        return ready()
+    try:
+        wait_for(look, 30)
+    except BaseException:
+        process.kill()
+        raise
+    return process
+
+
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    d = str(tmp_path_factory.mktemp("real"))
+    for up in (d, os.path.dirname(d), os.path.dirname(os.path.dirname(d))):
+        os.chmod(up, 0o755)
+    port, *workers = (free_port() for _ in range(3))
+    with open(d + "/opendkim.conf", "w") as f:
+        f.write(f"Socket local:{d}/opendkim.sock\nMode v\nBackground no\nAuthservID verifier.test\nAlwaysAddARHeader yes\n"
+                "On-Default accept\nSyslog no\n")
+    for sub in ("local.d", "override.d", "db"):
+        os.mkdir(f"{d}/{sub}")
+    os.chmod(d + "/db", 0o777)
+    with open(d + "/tld", "w") as f:  # its own list takes half a minute to compile
+        f.write("com\nnet\norg\ntest\n")
+    with open(d + "/rspamd.conf", "w") as f:
+        f.write(f"""options {{
+  pidfile = "{d}/rspamd.pid"; temp_dir = "{d}"; filters = ""; dns {{ nameserver = ["127.0.0.1:{workers[0]}"]; timeout = 0.1; retransmits = 1 }}
+  control_socket = "{d}/rspamd.control mode=0600"; tempdir = "{d}"; gtube_patterns = "reject"; hs_cache_dir = "{d}/db"
+  url_tld = "{d}/tld"
+}}
+logging {{ type = "console"; level = "info" }}
+metric {{ actions {{ reject = 15; add_header = 6 }} }}
+worker "rspamd_proxy" {{
+  bind_socket = "127.0.0.1:{port}"; milter = yes; timeout = 20s; count = 1
+  upstream "local" {{ self_scan = yes; default = yes }}
+}}
+milter_headers {{ use = ["x-spamd-result"]; extended_spam_headers = true; skip_local = false; local_headers = ["x-spamd-result"] }}
+modules {{ path = "/usr/share/rspamd/plugins/milter_headers.lua" }}
+lua = "/usr/share/rspamd/rules/rspamd.lua"
+""")
+    rspamd = started(["/usr/bin/rspamd", "-f", "-i", "-c", d + "/rspamd.conf", "--insecure"], lambda: listens(port), d + "/rspamd.out")
+    try:
+        opendkim = started(["/usr/sbin/opendkim", "-f", "-x", d + "/opendkim.conf"],
+                           lambda: os.path.exists(d + "/opendkim.sock"), d + "/opendkim.out")
+        try:
+            more = (f'milter opendkim {{ socket = "unix:{d}/opendkim.sock" outgoing = false }}\n'
+                    f'milter rspamd {{ socket = "inet:127.0.0.1:{port}" outgoing = false }}\n')
+            with Own(more) as house:
+                house.d = d
+                yield house
+        finally:
+            opendkim.terminate()
+            opendkim.wait(20)
+    finally:
+        rspamd.terminate()
+        rspamd.wait(20)
+
+
+def test_opendkim_and_rspamd_let_ham_through(real, token):
+    code, words = send(real, token)
+    assert code == 250, words
+    got = source(real, token)
+    assert "Authentication-Results: verifier.test" in got and "dkim=none" in got
+    assert "X-Spamd-Result: " in got, got
+    assert [e["milter"] for e in real.events("milter.verdict")][-2:] == ["opendkim", "rspamd"]
+
+
+def test_rspamd_rejects_gtube(real, token):
+    code, words = send(real, token, text=TEXT + GTUBE + "\r\n")
+    assert code in (550, 554), words
+    assert found(real, token) == 0

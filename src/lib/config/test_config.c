@@ -144,6 +144,28 @@ lmtp_listens_close_by(void **state)
 }
 
 static void
+milters(void **state)
+{
+	own(buf_t) errors = { .max = 4096 };
+	static struct config c;
+
+	assert_true(read_text("hostname = mail.example.org\nlisten smtp { port = 25 }\n"
+			      "milter a { socket = \"inet:127.0.0.1:8891\" }\n"
+			      "milter b { socket = \"unix:/run/x/s\" on_failure = accept timeout = 5 outgoing = false }\n"
+			      "milter c { socket = \"inet:[::1]:1\" }\n", &c, &errors));
+	assert_int_equal(c.n_milters, 3);
+	assert_true(strcmp(c.milters[0].address, "127.0.0.1") == 0 && c.milters[0].port == 8891 && !c.milters[0].accept);
+	assert_true(c.milters[0].timeout == 30 && c.milters[0].incoming && c.milters[0].outgoing);
+	assert_true(strcmp(c.milters[1].path, "/run/x/s") == 0 && c.milters[1].accept && !c.milters[1].outgoing);
+	assert_string_equal(c.milters[2].address, "::1");
+	assert_false(read_text("hostname = mail.example.org\nlisten smtp { port = 25 }\nmilter a { }\n", &c, &errors));
+	assert_false(read_text("hostname = mail.example.org\nlisten smtp { port = 25 }\n"
+			       "milter a { socket = \"inet:localhost:1\" }\n", &c, &errors));
+	assert_false(read_text("hostname = mail.example.org\nlisten smtp { port = 25 }\n"
+			       "milter a { socket = \"inet:127.0.0.1:1\" on_failure = reject }\n", &c, &errors));
+}
+
+static void
 bad_files_say_what_and_where(void **state)
 {
 	static const struct {
@@ -267,7 +289,8 @@ main(void)
 		cmocka_unit_test(dns_of_ones_own),
 		cmocka_unit_test(bad_files_say_what_and_where), cmocka_unit_test(a_missing_file),
 		cmocka_unit_test(host_names),
-		cmocka_unit_test(outbound), cmocka_unit_test(switches_of_listeners), cmocka_unit_test(local_programs), cmocka_unit_test(lmtp_listens_close_by),
+		cmocka_unit_test(outbound), cmocka_unit_test(switches_of_listeners), cmocka_unit_test(local_programs),
+		cmocka_unit_test(lmtp_listens_close_by), cmocka_unit_test(milters),
 		cmocka_unit_test(outbound_mistakes) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
