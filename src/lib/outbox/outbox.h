@@ -35,8 +35,6 @@ enum outbox_status {
 
 /* The file is opened at the first question, and again after a failure. path and table outlive the handle. */
 struct outbox *outbox_sqlite(const char *path, const char *table);
-/* The same for a PostgreSQL database (a connection string of libpq). */
-struct outbox *outbox_pg(const char *conninfo, const char *table);
 void outbox_free(struct outbox **o);
 
 /* The next row to do something about, claimed by now with key (a new row) or again with the key that it has. Strings are

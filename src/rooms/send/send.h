@@ -73,7 +73,6 @@ struct send_route {
 	struct slice domain, host;
 	uint16_t port;
 	bool lmtp;
-	struct slice unix_path; /* not empty: a local socket, which warden connects */
 };
 
 struct send_conf {
