@@ -103,7 +103,8 @@ def house(target, tmp_path_factory):
     with Names(str(tmp_path_factory.mktemp("names")), ["dead.test. MX 10 mx.dead.test.", "mx.dead.test. A 127.0.0.9"]) as names:
         with House(names, free_port(), 'allow = {"127.0.0.0/8"}', "connections = 60\nconnections_per_address = 1000\n") as h:
             config = open(h.config).read().replace('queue { retry_first', 'queue { high_water = 100 retry_first')
-            config = config.replace("port = %d }" % h.ports["smtp"], "port = %d greet_wait = 0 tarpit = 0 }" % h.ports["smtp"])
+            for name in ("smtp", "submissions"):  # errors are counted here, not waited for
+                config = config.replace("port = %d }" % h.ports[name], "port = %d greet_wait = 0 tarpit = 0 }" % h.ports[name])
             with open(h.config, "w") as f:
                 f.write(config)
             h.stop()
@@ -214,14 +215,14 @@ def test_stress_by_connections_S_094(house):
             assert s.reply(5).code == 421
         assert slow.until_closed(4), "S-095"
         assert sub.ask("NOOP").code == 250
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 16
     for s in (*silent, slow):
         s.close()
     end = time.monotonic() + 5
     while patience(house) != 19:
         assert time.monotonic() < end
         time.sleep(0.3)
-    assert len([e for e in house.events("smtp.stress") if e["why"] == "connections"]) == 1
+    assert len([e for e in house.events("smtp.stress") if e.get("why") == "connections"]) == 1
 
 
 def test_stress_by_queue(house):
@@ -245,4 +246,4 @@ def test_stress_by_queue(house):
         with smtp(house) as s:
             assert s.message("alice@example.test", HEAD.format("x").encode()).code == 250
         time.sleep(0.5)
-    assert [e["why"] for e in house.events("smtp.stress") if e["now"] == "yes"].count("queue") == 1
+    assert [e.get("why") for e in house.events("smtp.stress") if e["now"] == "yes"].count("queue") == 1
