@@ -308,7 +308,7 @@ prove(const char *name, const struct said *c, const char *nonce, const char *pas
 	own(buf_t) message = { .max = 2000 };
 	struct slice salt, ours = attribute(c->challenge, "r=");
 	uint8_t key[SCRAM_KEY], hash[SCRAM_KEY];
-	uint64_t i;
+	uint64_t i = 0;
 
 	assert_true(base64_decode(attribute(c->challenge, ",s="), a, &salt) &&
 	    slice_u64(attribute(c->challenge, ",i="), &i));
