@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A table of an application in which it leaves letters, in SQLite or PostgreSQL. doc/applications.md has its columns:
+ * A table of an application in which it leaves letters. doc/applications.md has its columns:
  *
  *   id, user_id, template, data, subject, text, state, claim, answer, tried_at
  *
