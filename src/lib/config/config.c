@@ -11,7 +11,6 @@
 
 #include "lib/base/chars.h"
 #include "lib/base/ip.h"
-#include "lib/base/ip.h"
 #include "lib/base/limits.h"
 #include "lib/config/milter.h"
 #include "lib/config/outbound.h"
