@@ -26,8 +26,8 @@ struct lite {
 static const char *const sql[] = {
 	[S_BEGIN] = "BEGIN IMMEDIATE",
 	[S_COMMIT] = "COMMIT",
-	[S_NEXT] = "SELECT id, claim, user_id, template, data, subject, text FROM \"$\""
-	    " WHERE state=?2 AND (?2='new' OR coalesce(tried_at,0)<=?1) ORDER BY id LIMIT 1",
+	[S_NEXT] = ("SELECT id, claim, user_id, template, data, subject, text FROM \"$\""
+	    " WHERE state=?2 AND (?2='new' OR coalesce(tried_at,0)<=?1) ORDER BY id LIMIT 1"),
 	[S_CLAIM] = "UPDATE \"$\" SET state='claimed', claim=?2, tried_at=?3 WHERE id=?1",
 	[S_DONE] = "UPDATE \"$\" SET state=?3, answer=?4, tried_at=?5 WHERE id=?1 AND claim=?2 AND state='claimed'",
 };
