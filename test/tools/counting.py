@@ -86,7 +86,10 @@ class Elsewhere:
             try:
                 s, _ = self.listener.accept()
             except OSError:
-                return
+                if self.listener.fileno() < 0:
+                    return  # the end
+                time.sleep(0.05)  # no descriptor left for a moment: a sink that stopped would look like lost mail
+                continue
             self.connections += 1
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             s.settimeout(120)
