@@ -111,13 +111,13 @@ sends(void **state)
 	assert_string_equal(hears(), LINE);
 	says("{\"status\":\"ok\"}\n");
 	assert_string_equal(table.done, "7 sent ");
-	table = (typeof(table)){ .o = table.o, .st = OUTBOX_ROW, .has = true, .row = table.row };
+	table = (__typeof__(table)){ .o = table.o, .st = OUTBOX_ROW, .has = true, .row = table.row };
 	assert_string_equal(hears(), LINE);
 	says("{\"status\":\"refused\",");
 	assert_string_equal(table.done, "");
 	says("\"text\":\"no such template\"}\n");
 	assert_string_equal(table.done, "7 refused no such template");
-	table = (typeof(table)){ .o = table.o, .st = OUTBOX_ROW, .has = true, .row = table.row };
+	table = (__typeof__(table)){ .o = table.o, .st = OUTBOX_ROW, .has = true, .row = table.row };
 	table.row.data = S("{\"x\":1}");
 	assert_non_null(strstr(hears(), "\"values\":{\"x\":1}"));
 	says("{\"status\":\"later\",\"text\":\"too much\"}\n");
@@ -133,7 +133,7 @@ refuses(void **state)
 	assert_string_equal(hears(), "");
 	assert_non_null(strstr(table.done, "7 refused data is no JSON"));
 	memset(big, '"', sizeof big);
-	table = (typeof(table)){ .o = table.o, .st = OUTBOX_ROW, .has = true, .row = table.row };
+	table = (__typeof__(table)){ .o = table.o, .st = OUTBOX_ROW, .has = true, .row = table.row };
 	table.row.data = S("");
 	table.row.text = slice_of(big, 40000); /* twice as long in JSON */
 	assert_string_equal(hears(), "");
