@@ -80,7 +80,7 @@ struct ipc_call {
 	uint32_t id;
 	uint16_t type;
 };
-/* Gives up a call without an answer (the asker runs into its deadline). Always true. */
+/* Gives up a call without an answer (the asker runs into its deadline); nothing where it has ended. Always true. */
 bool ipc_refuse(struct ipc_call *call);
 
 /* ---- used by rooms that ask and wait ---------------------------------------------------------- */
@@ -123,8 +123,9 @@ enum ipc_status ipc_receive(struct ipc_channel *ch, const struct ipc_schema *s, 
 int ipc_frame_take_fd(struct ipc_frame *f);
 void ipc_frame_end(struct ipc_frame *f);
 struct ipc_call ipc_call_of(struct ipc_channel *ch, const struct ipc_frame *f);
-/* Sends the answer; false when the asker is gone or it does not fit a frame. Ends the call, but for
- * an answer that did not fit: the call is still open then, and a smaller answer may follow. */
+/* Sends the answer; false when the asker is gone or it does not fit a frame. Ends the call, but for an answer that did
+ * not fit: the call is still open then, and a smaller answer may follow. On a call that has ended (its asker was gone, say)
+ * it does nothing and is false: who tries a smaller answer need not know why the first one failed. */
 bool ipc_answer(struct ipc_call *call, struct buf *b);
 enum ipc_status ipc_hostile(struct ipc_channel *ch, const struct ipc_frame *f, const char *why);
 /* Sends b as a request with fd (or -1), waits for its answer until deadline_ms (clock_mono_ms()),

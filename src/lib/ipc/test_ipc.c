@@ -319,6 +319,38 @@ what_does_not_fit_is_not_sent(void **state)
 	(void)close(ends[1]);
 }
 
+/* What is still unanswered when the peer dies: every further word about it is harmless. */
+static void
+kept_until_later(void *ctx, struct ipc_call *call, struct smtp_queue_accept *m)
+{
+	(void)m;
+	*(struct ipc_call *)ctx = *call;
+}
+
+static void
+an_asker_that_is_gone_hurts_nobody(void **state)
+{
+	static const struct smtp_queue_server keep = { .accept = kept_until_later };
+	struct smtp_queue_accept m = { .queue_id = S("q.1") };
+	struct smtp_queue_accept_answer out = { .status = SMTP_QUEUE_ACCEPT_STATUS_OK };
+	struct ipc_channel *asker, *ch;
+	struct ipc_call call;
+	int ends[2];
+
+	m.fd = memfd_create("x", MFD_CLOEXEC);
+	pair(ends);
+	asker = ipc_channel_new(ends[0], "queue", "");
+	ch = ipc_channel_new(ends[1], "smtp", "");
+	assert_int_equal(smtp_queue_accept_ask(asker, 1, &m), IPC_OK);
+	assert_int_equal(smtp_queue_server_serve(ch, &keep, &call), IPC_OK);
+	ipc_channel_free(&asker);
+	assert_false(smtp_queue_accept_answer(&call, &out));
+	assert_false(smtp_queue_accept_answer(&call, &out)); /* a smaller one, after what looked too big */
+	assert_true(ipc_refuse(&call));
+	ipc_channel_free(&ch);
+	(void)close(m.fd);
+}
+
 static void
 only_a_sealed_memfd_is_taken(void **state)
 {
@@ -346,6 +378,7 @@ main(void)
 		cmocka_unit_test(a_hostile_frame_closes_only_its_channel),
 		cmocka_unit_test(a_message_of_another_phase_is_unpermitted),
 		cmocka_unit_test(what_does_not_fit_is_not_sent),
+		cmocka_unit_test(an_asker_that_is_gone_hurts_nobody),
 		cmocka_unit_test(only_a_sealed_memfd_is_taken),
 	};
 
