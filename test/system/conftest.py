@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 sys.dont_write_bytecode = True
 from target import a_target  # noqa: E402
 
-CLIENT_LIMIT_S = 240
+CLIENT_LIMIT_S = 60
 
 
 @pytest.fixture(scope="session")

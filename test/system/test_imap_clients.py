@@ -68,6 +68,7 @@ User {target.bob}
 Pass "{target.password(target.bob)}"
 SSLType IMAPS
 CertificateFile {cafile}
+AuthMechs SCRAM-SHA-256
 
 IMAPStore far
 Account bob

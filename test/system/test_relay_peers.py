@@ -112,7 +112,7 @@ def test_eight_bit_content(house, peer):
 # ---- DSN and SMTPUTF8 towards them ------------------------------------------------------------------------------
 
 
-def inbox(house, token, count=1, within=90.0):
+def inbox(house, token, count=1, within=30.0):
     """The messages of alice's INBOX that hold token."""
     end = time.monotonic() + within
     while True:
