@@ -187,6 +187,14 @@ wait_writable(struct ipc_channel *ch)
 	}
 }
 
+bool
+ipc_writable(const struct ipc_channel *ch)
+{
+	struct pollfd p = { .fd = ch->fd, .events = POLLOUT };
+
+	return poll(&p, 1, 0) != 0;
+}
+
 enum ipc_status
 ipc_send(struct ipc_channel *ch, struct buf *b, uint32_t id, int fd)
 {

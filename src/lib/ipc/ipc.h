@@ -71,6 +71,8 @@ const char *ipc_instance(const struct ipc_channel *ch);
 const char *ipc_why(const struct ipc_channel *ch);
 /* Sends wait this long for room in the peer's buffer (default 1,000 ms; 0: never wait). */
 void ipc_set_send_wait(struct ipc_channel *ch, unsigned ms);
+/* Would the peer's buffer take a message now? Nothing is waited for; also true where the channel is at its end. */
+bool ipc_writable(const struct ipc_channel *ch);
 
 /* ---- used by rooms that answer ---------------------------------------------------------------- */
 

@@ -144,8 +144,11 @@ start(struct house *h, struct session *s, int client)
 	tell_open(s);
 	if (s->listener->service->implicit_tls)
 		session_shake(h, s, fd_take(&fd));
-	else if (!room_converse(s, fd))
+	else if (!room_converse(s, fd)) {
+		house_refused(h, EVENT_CONN_REFUSED, s->listener, s, &s->peer_ip,
+		    S("the room takes no conversations"));
 		session_free(h, s);
+	}
 }
 
 /* The header of a front end was read: what it says counts from here on. */
@@ -244,19 +247,29 @@ on_pause_over(void *arg)
 	listeners_watch(h);
 }
 
-/* No descriptors or no memory: a listener that stays ready would only spin. */
+/* A listener that stays ready would only spin. */
 static void
-pause_accepting(struct listener *l)
+pause_accepting(struct listener *l, unsigned ms)
 {
 	struct house *h = l->house;
-	struct ip none = { 0 };
 
-	house_refused(h, EVENT_CONN_REFUSED, l, NULL, &none, slice_z(strerror(errno)));
 	loop_unwatch(h->loop, &l->watch);
 	if (h->pause == NULL)
-		h->pause = loop_after(h->loop, LIMIT_PAUSE_MS, on_pause_over, h);
+		h->pause = loop_after(h->loop, ms, on_pause_over, h);
 }
 
+/* No descriptors or no memory. */
+static void
+cannot_accept(struct listener *l)
+{
+	struct ip none = { 0 };
+
+	house_refused(l->house, EVENT_CONN_REFUSED, l, NULL, &none, slice_z(strerror(errno)));
+	pause_accepting(l, LIMIT_PAUSE_MS);
+}
+
+/* A room that does not keep up gets no more conversations for a moment: a client that waits in the kernel's
+ * backlog is better off than one that is let in and cut. */
 static void
 on_client(void *arg, unsigned ready)
 {
@@ -265,13 +278,18 @@ on_client(void *arg, unsigned ready)
 	for (int i = 0; i < LIMIT_ACCEPTS && l->room->ch != NULL; i++) {
 		struct sockaddr_storage from = { 0 };
 		socklen_t n = sizeof from;
-		int fd = accept4(l->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd;
 
+		if (!ipc_writable(l->room->ch)) {
+			pause_accepting(l, LIMIT_BEHIND_MS);
+			return;
+		}
+		fd = accept4(l->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
 			continue;
 		if (fd < 0) {
 			if (errno != EAGAIN && errno != EWOULDBLOCK)
-				pause_accepting(l);
+				cannot_accept(l);
 			return;
 		}
 		begin(l, fd, &from);

@@ -37,6 +37,7 @@
 #define LIMIT_PAIR ((size_t)65536)	/* kernel buffer of a pair, each way */
 #define LIMIT_QUIET_MS 3000u
 #define LIMIT_PAUSE_MS 200u
+#define LIMIT_BEHIND_MS 5u	/* so long clients wait in the backlog for a room that is behind */
 #define LIMIT_CROWD ((size_t)100)	/* connections whose memory is given back when half have gone */
 #define LIMIT_TOLD 20u		/* refusals a second that become events; the rest are counted */
 #define LIMIT_UNSENT 131072	/* octets that TCP takes for a client that does not read */

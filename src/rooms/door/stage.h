@@ -184,7 +184,7 @@ listen_as(struct house *h, const char *name)
 
 	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof sin), 0);
-	assert_int_equal(listen(fd, 64), 0);
+	assert_int_equal(listen(fd, 1024), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &n), 0);
 	assert_true(house_listen(h, name, fd));
 	return ntohs(sin.sin_port);

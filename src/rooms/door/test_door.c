@@ -397,6 +397,26 @@ crowd(void **state)
 	end(&st);
 }
 
+/* More clients at once than the room's channel holds, while the room does something else: none is cut. */
+static void
+room_behind(void **state)
+{
+	struct stage st;
+	int c[600];
+
+	begin(&st, (struct caps_limits){ .total = 1000, .per_address = 1000 });
+	for (unsigned i = 0; i < 600; i++) {
+		c[i] = client(st.ports[0]);
+		loop_once(st.h->loop, 1);
+	}
+	assert_true(caps_total(st.h->caps) < 600); /* the channel is full: the others wait in the backlog */
+	UNTIL(&st, heard.converse == 600);
+	assert_int_equal(caps_total(st.h->caps), 600);
+	for (unsigned i = 0; i < 600; i++)
+		(void)close(c[i]);
+	end(&st);
+}
+
 /* A front end that does not say who its client is holds a place in the total all the same. */
 static void
 front_ends_count(void **state)
@@ -636,7 +656,7 @@ main(void)
 		cmocka_unit_test(logins),
 		cmocka_unit_test(no_mailbox),
 		cmocka_unit_test(room_restarts),
-		cmocka_unit_test(limits), cmocka_unit_test(crowd), cmocka_unit_test(front_ends_count),
+		cmocka_unit_test(limits), cmocka_unit_test(crowd), cmocka_unit_test(room_behind), cmocka_unit_test(front_ends_count),
 		cmocka_unit_test(no_hello),
 		cmocka_unit_test(no_keys),
 		cmocka_unit_test(hostile_room),
