@@ -16,9 +16,11 @@
 
 enum { QUEUED, RUNNING, PARKED };
 
-struct worker { /* on its own stack */
+struct worker {
+	struct pool *pool;
+	pthread_t thread;
 	struct worker *below;		    /* of the idle ones */
-	_Atomic(struct pool_conv *) given;  /* set before the post */
+	_Atomic(struct pool_conv *) given;  /* set before the post; NULL: go */
 	sem_t wake;
 };
 
@@ -26,6 +28,8 @@ struct pool {
 	struct loop *loop;
 	const struct pool_ops *ops;
 	unsigned max_threads, threads, size;
+	unsigned unburied; /* threads that were made and not joined yet */
+	bool over;
 	pthread_attr_t attr;
 	pthread_mutex_t lock;
 	struct worker *idle;
@@ -33,6 +37,7 @@ struct pool {
 	struct pool_conv parked;	 /* ring: prev_parked, next_parked */
 	struct pool_conv naps;		 /* another ring: those that no input wakes */
 	bool nap_timer;
+	struct loop_timer *timer;
 };
 
 static void
@@ -41,8 +46,6 @@ unpark(struct pool_conv *c)
 	c->prev_parked->next_parked = c->next_parked;
 	c->next_parked->prev_parked = c->prev_parked;
 }
-
-static void *worker(void *arg);
 
 /* Under the lock: c goes to a worker, with what woke it so far. What comes later has it run once more. */
 static void
@@ -53,12 +56,32 @@ begin(struct pool_conv *c)
 	c->woken = c->timed_out = false;
 }
 
+static void *worker(void *arg);
+
+/* Under the lock: one more worker, if the machine has it. */
+static bool
+hire(struct pool *p)
+{
+	struct worker *w = calloc(1, sizeof *w);
+
+	if (w == NULL)
+		return false;
+	w->pool = p;
+	(void)sem_init(&w->wake, 0, 0);
+	if (pthread_create(&w->thread, &p->attr, worker, w) != 0) {
+		free(w);
+		return false;
+	}
+	p->threads++;
+	p->unburied++;
+	return true;
+}
+
 /* Under the lock: c has something to do. */
 static void
 enqueue(struct pool *p, struct pool_conv *c)
 {
 	struct worker *w = p->idle;
-	pthread_t t;
 
 	if (w != NULL) {
 		p->idle = w->below;
@@ -71,9 +94,7 @@ enqueue(struct pool *p, struct pool_conv *c)
 	c->next = NULL;
 	*p->last = c;
 	p->last = &c->next;
-	if (p->threads < p->max_threads && pthread_create(&t, &p->attr, worker, p) == 0)
-		p->threads++;
-	else
+	if (p->threads == p->max_threads || !hire(p))
 		PN_ASSERT(p->threads > 0); /* a running worker comes back for it */
 }
 
@@ -92,7 +113,7 @@ dequeue(struct pool *p)
 }
 
 /* Waits for work with the lock held, which it gives up: a conversation, without the lock; or NULL, with it,
- * after POOL_IDLE_MS, when the thread may go. */
+ * after POOL_IDLE_MS or at the end of the pool, when the thread may go. */
 static struct pool_conv *
 wait_for_work(struct pool *p, struct worker *me)
 {
@@ -100,6 +121,8 @@ wait_for_work(struct pool *p, struct worker *me)
 	struct timespec t = { .tv_sec = (time_t)(at / 1000), .tv_nsec = (long)(at % 1000) * 1000000 };
 	int rc;
 
+	if (p->over)
+		return NULL;
 	me->given = NULL;
 	me->below = p->idle;
 	p->idle = me;
@@ -107,16 +130,20 @@ wait_for_work(struct pool *p, struct worker *me)
 	do
 		rc = sem_clockwait(&me->wake, CLOCK_MONOTONIC, &t);
 	while (rc != 0 && errno == EINTR);
-	if (rc == 0)
+	if (rc == 0 && me->given != NULL)
 		return me->given;
 	(void)pthread_mutex_lock(&p->lock);
+	if (rc == 0)
+		return NULL; /* the pool is over */
 	for (struct worker **w = &p->idle; *w != NULL; w = &(*w)->below)
 		if (*w == me) {
 			*w = me->below;
 			return NULL;
 		}
+	if (me->given == NULL)
+		return NULL;
 	(void)pthread_mutex_unlock(&p->lock);
-	(void)sem_wait(&me->wake); /* given in the last moment: the post is there, or about to come */
+	(void)sem_wait(&me->wake); /* given in the last moment: the post is there */
 	return me->given;
 }
 
@@ -201,32 +228,38 @@ turn(struct pool *p, struct pool_conv *c)
 
 /* In the loop's thread: a stack is given back only after its thread has ended. */
 static void
-bury(void *thread)
+bury(void *arg)
 {
-	(void)pthread_join((pthread_t)thread, NULL);
+	struct worker *w = arg;
+	struct pool *p = w->pool;
+
+	(void)pthread_join(w->thread, NULL);
+	(void)sem_destroy(&w->wake);
+	free(w);
+	(void)pthread_mutex_lock(&p->lock);
+	p->unburied--;
+	(void)pthread_mutex_unlock(&p->lock);
 }
 
 static void *
 worker(void *arg)
 {
-	struct worker me = { 0 };
-	struct pool *p = arg;
+	struct worker *me = arg;
+	struct pool *p = me->pool;
 	struct pool_conv *c;
 
-	(void)sem_init(&me.wake, 0, 0);
 	(void)pthread_mutex_lock(&p->lock);
 	for (;;) {
 		c = dequeue(p);
 		if (c != NULL)
 			(void)pthread_mutex_unlock(&p->lock);
-		else if ((c = wait_for_work(p, &me)) == NULL)
+		else if ((c = wait_for_work(p, me)) == NULL)
 			break;
 		turn(p, c);
 	}
 	p->threads--;
 	(void)pthread_mutex_unlock(&p->lock);
-	(void)sem_destroy(&me.wake);
-	loop_post(p->loop, bury, (void *)pthread_self());
+	loop_post(p->loop, bury, me);
 	return NULL;
 }
 
@@ -255,7 +288,7 @@ deadlines(void *arg)
 	(void)pthread_mutex_lock(&p->lock);
 	wake_late(p, &p->parked);
 	(void)pthread_mutex_unlock(&p->lock);
-	(void)loop_after(p->loop, 1000, deadlines, p);
+	p->timer = loop_after(p->loop, 1000, deadlines, p);
 }
 
 /* Twenty times a second, while somebody naps. */
@@ -287,8 +320,37 @@ pool_new(struct loop *l, const struct pool_ops *ops, unsigned max_threads, size_
 	(void)pthread_attr_init(&p->attr);
 	PN_ASSERT(pthread_attr_setstacksize(&p->attr, stack_bytes) == 0);
 	(void)pthread_mutex_init(&p->lock, NULL);
-	(void)loop_after(l, 1000, deadlines, p);
+	p->timer = loop_after(l, 1000, deadlines, p);
 	return p;
+}
+
+/* Timers and posts of the pool are gone when its last thread is: naps() finds nobody and is not armed again. */
+void
+pool_free(struct pool **pool)
+{
+	struct pool *p = *pool;
+	bool done = false;
+
+	*pool = NULL;
+	if (p == NULL)
+		return;
+	(void)pthread_mutex_lock(&p->lock);
+	PN_ASSERT(p->size == 0);
+	p->over = true;
+	for (; p->idle != NULL; p->idle = p->idle->below)
+		(void)sem_post(&p->idle->wake);
+	(void)pthread_mutex_unlock(&p->lock);
+	while (!done) {
+		(void)pthread_mutex_lock(&p->lock);
+		done = p->unburied == 0 && !p->nap_timer;
+		(void)pthread_mutex_unlock(&p->lock);
+		if (!done)
+			loop_once(p->loop, 20);
+	}
+	loop_cancel(p->loop, &p->timer);
+	(void)pthread_mutex_destroy(&p->lock);
+	(void)pthread_attr_destroy(&p->attr);
+	free(p);
 }
 
 void

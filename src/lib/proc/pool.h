@@ -56,6 +56,9 @@ struct pool_ops {
  * POOL_IDLE_MS without work. Parked conversations wait in the loop. Never NULL. */
 struct pool *pool_new(struct loop *l, const struct pool_ops *ops, unsigned max_threads,
     size_t stack_bytes);
+/* When all conversations have ended, in the loop's thread: waits for the threads, running the loop meanwhile. Rooms end
+ * with the process instead. */
+void pool_free(struct pool **p);
 /* Starts a conversation; the pool calls end() one day. Only from the loop's thread. */
 void pool_add(struct pool *p, struct pool_conv *c);
 /* Has run() called soon with POOL_WOKEN, parked or not. From any thread, but the caller has to know

@@ -103,6 +103,9 @@ conversations_park_and_come_back(void **state)
 		loop_once(l, 5);
 	(void)close(convs[0].peer);
 	assert_int_equal(atomic_load(&wakes), 1);
+	pool_free(&p);
+	loop_free(&l);
+	assert_null(p);
 }
 
 /* ---- a room from boot to alarm, in a child ---- */
