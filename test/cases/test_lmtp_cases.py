@@ -27,7 +27,8 @@ MAIL = "From: <a@far.test>\r\nTo: <alice@example.test>\r\nSubject: {}\r\n\r\nhel
 def world():
     lmtp, store = free_port(), free_port()
     more = (f'listen lmtp {{ addresses = {{127.0.0.1}} port = {lmtp} from = {{127.0.0.1}} socket = "{{run}}/lmtp" mode = 0666 }}\n'
-            f'outbound {{ allow = {{127.0.0.1}} route store.test {{ to = "lmtp:[127.0.0.1]:{store}" }} }}')
+            f'outbound {{ allow = {{127.0.0.1}} route store.test {{ to = "lmtp:[127.0.0.1]:{store}" }}\n'
+            'route local.test { to = "lmtp:unix:{dir}/store" } }')
     with Own(more, sender_authentication="enforce") as house:
         house.lmtp, house.store = lmtp, store
         yield house
@@ -150,29 +151,53 @@ def test_postfix_delivers_to_us(world, token, tmp_path):
 
 @root
 def test_we_deliver_to_dovecot(world, token, tmp_path):
+    """over TCP, and at a Unix socket that is root's alone: warden connects it for send; while nobody is there, it waits"""
     from peers import Dovecot
     os.chmod(tmp_path, 0o755)
     for up in tmp_path.parents[:2]:
         os.chmod(up, 0o755)
-    dovecot = Dovecot(str(tmp_path / "dovecot"), free_port(), free_port(), {"carol@store.test": "secret"})
+    dovecot = Dovecot(str(tmp_path / "dovecot"), free_port(), free_port(),
+                      {"carol@store.test": "secret", "carol@local.test": "secret"})
     with open(tmp_path / "dovecot/dovecot.conf", "a") as f:
         f.write("protocols = imap lmtp\nservice lmtp {\n  chroot =\n  inet_listener lmtp {\n    address = 127.0.0.1\n"
-                f"    port = {world.store}\n  }}\n}}\n")
+                f"    port = {world.store}\n  }}\n  unix_listener {world.root}/store {{\n    mode = 0600\n  }}\n}}\n")
+    early = send_to(world, "carol@local.test", token + "-early")
+    talk = talk_of(world, early)
+    assert talk["text"] == "the local socket cannot be reached" and talk["host"] == f"unix:{world.root}/store", talk
     try:
         dovecot.start()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with smtplib.SMTP_SSL("127.0.0.1", world.ports["submissions"], context=context, timeout=30) as s:
-            s.login("alice@example.test", PASSWORD)
-            s.sendmail("alice@example.test", ["carol@store.test"],
-                       f"From: alice@example.test\r\nSubject: {token}\r\n\r\nhello\r\n")
-
-        def arrived():
-            for at, _, files in os.walk(tmp_path / "dovecot"):
-                if at.endswith("/new"):
-                    return any(token in open(f"{at}/{f}", errors="replace").read() for f in files)
-        wait_for(arrived)
-        time.sleep(0.1)
-        assert world.queue_length() == 0
+        for domain in ("store.test", "local.test"):
+            queue_id = send_to(world, f"carol@{domain}", token + domain)
+            talk = talk_of(world, queue_id)
+            assert talk["delivered"] == "1" and (domain == "store.test" or "tls" not in talk), talk
+            wait_for(lambda d=domain: arrived(tmp_path, token + d))
+        # nobody knows this one: what LMTP says about each recipient is what is told
+        queue_id = send_to(world, "nobody@local.test", token)
+        assert talk_of(world, queue_id)["failed"] == "1"
+        world.cli("queue", "retry", early)
+        wait_for(lambda: arrived(tmp_path, token + "-early"))
+        wait_for(lambda: world.queue_length() == 0)
     finally:
         dovecot.stop()
+
+
+def send_to(world, to, token):
+    """alice writes; the id in the queue"""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with smtplib.SMTP_SSL("127.0.0.1", world.ports["submissions"], context=context, timeout=30) as s:
+        s.login("alice@example.test", PASSWORD)
+        s.mail("alice@example.test")
+        assert s.rcpt(to)[0] == 250
+        return s.data(f"From: alice@example.test\r\nSubject: {token}\r\n\r\nhello\r\n")[1].split()[-1].decode()
+
+
+def talk_of(world, queue_id):
+    return wait_for(lambda: next((e for e in world.events("send.talk") if e["queue_id"] == queue_id), None))
+
+
+def arrived(directory, token):
+    for at, _, files in os.walk(directory / "dovecot"):
+        if at.endswith("/new") and any(token in open(f"{at}/{f}", errors="replace").read() for f in files):
+            return True
+    return False

@@ -43,6 +43,7 @@ struct config_queue {
 	bool encrypt;	      /* content at rest */
 };
 
+#define CONFIG_SOCKET 104 /* octets of the path of a Unix socket that is connected to, with its end */
 #define CONFIG_RELAYS 8
 #define CONFIG_ROUTES 16
 
@@ -59,6 +60,7 @@ struct config_outbound {
 	char credentials[CONFIG_RELAYS][256]; /* files; "": none */
 	size_t n_relays;
 	char routes[CONFIG_ROUTES][1024];
+	char route_paths[CONFIG_ROUTES][CONFIG_SOCKET]; /* of LMTP at a Unix socket; "": TCP */
 	size_t n_routes;
 };
 
@@ -93,7 +95,7 @@ struct config_milter {
 	char name[32];
 	char address[64]; /* literal IP address; "": a Unix socket */
 	uint16_t port;
-	char path[104];	  /* of a Unix socket; "": TCP */
+	char path[CONFIG_SOCKET]; /* of a Unix socket; "": TCP */
 	uint32_t timeout; /* seconds for each answer */
 	bool accept;	  /* what happens when it fails: the message goes on without it; else 4xx */
 	bool incoming, outgoing;

@@ -173,26 +173,48 @@ relay(cfg_t *sec, struct config_outbound *o)
 	return n > 0 && (size_t)n < sizeof o->relays[0] ? true : wrong(sec, "too long", name);
 }
 
-/* "lmtp:HOST:PORT" or "smtp:HOST:PORT". */
+#define ROUTE_FORM "a route goes to lmtp:HOST:PORT, lmtp:unix:/PATH or smtp:HOST:PORT"
+
+/* "unix:/PATH": warden connects, and send has the same words as the name of the host. */
+static bool
+route_path(cfg_t *sec, struct slice at, char path[static CONFIG_SOCKET])
+{
+	char word[CONFIG_SOCKET + 8] = "";
+
+	if (!slice_starts(at, S("unix:/")) || at.n - 5 >= CONFIG_SOCKET || !append(word, sizeof word, "", at))
+		return wrong(sec, "the path of a socket begins with / and has up to 103 printable characters", word);
+	(void)snprintf(path, CONFIG_SOCKET, "%.*s", SFMT(slice_from(at, 5)));
+	return true;
+}
+
+/* "lmtp:HOST:PORT", "lmtp:unix:/PATH" or "smtp:HOST:PORT". */
 static bool
 route(cfg_t *sec, struct config_outbound *o)
 {
 	const char *domain = cfg_title(sec), *to = cfg_getstr(sec, "to");
 	struct slice kind, rest, host, port_text;
 	size_t colon;
-	uint32_t port;
+	uint32_t port = 0;
 
 	if (o->n_routes == CONFIG_ROUTES)
 		return wrong(sec, "too many routes", domain);
 	if (!config_hostname_ok(slice_z(domain)))
 		return wrong(sec, "a route is for a domain", domain);
 	if (!slice_cut(slice_z(to), ':', &kind, &rest) || (!slice_eq(kind, S("lmtp")) && !slice_eq(kind, S("smtp"))))
-		return wrong(sec, "a route goes to lmtp:HOST:PORT or smtp:HOST:PORT", to);
+		return wrong(sec, ROUTE_FORM, to);
+	if (slice_starts(rest, S("unix:"))) {
+		if (!slice_eq(kind, S("lmtp")))
+			return wrong(sec, ROUTE_FORM, to);
+		if (!route_path(sec, rest, o->route_paths[o->n_routes]))
+			return false;
+		(void)snprintf(o->routes[o->n_routes++], sizeof o->routes[0], "%s lmtp %.*s 0", domain, SFMT(rest));
+		return true;
+	}
 	colon = slice_rfind_byte(rest, ':');
 	host = colon == SLICE_NONE ? rest : slice_head(rest, colon);
 	port_text = colon == SLICE_NONE ? S("") : slice_from(rest, colon + 1);
 	if (!host_ok(host) || !slice_u32(port_text, &port) || port == 0 || port > 65535)
-		return wrong(sec, "a route goes to lmtp:HOST:PORT or smtp:HOST:PORT", to);
+		return wrong(sec, ROUTE_FORM, to);
 	(void)snprintf(o->routes[o->n_routes++], sizeof o->routes[0], "%s %.*s %.*s %u", domain, SFMT(kind), SFMT(host),
 	    port);
 	return true;

@@ -250,13 +250,16 @@ outbound(void **state)
 			      "source a.example { addresses = {192.0.2.2} }\n"
 			      "relay up { host = smtp.up.example credentials = /x senders = {a.example, b@c.example}"
 			      " accounts = {3, 7} after = 2 per_hour = 50 }\n"
-			      "route store.example { to = lmtp:[127.0.0.1]:24 }\n}\n",
+			      "route store.example { to = lmtp:[127.0.0.1]:24 }\n"
+			      "route local.example { to = lmtp:unix:/run/dovecot/lmtp }\n}\n",
 	    &c, &errors));
 	assert_string_equal(c.outbound.sources, "192.0.2.1 2001:db8::1 a.example=192.0.2.2");
 	assert_string_equal(c.outbound.allow, "127.0.0.0/8 10.1.2.3");
 	assert_string_equal(c.outbound.relays[0], "up smtp.up.example 587 starttls 2 50 a.example,b@c.example 3,7");
 	assert_string_equal(c.outbound.credentials[0], "/x");
 	assert_string_equal(c.outbound.routes[0], "store.example lmtp [127.0.0.1] 24");
+	assert_string_equal(c.outbound.routes[1], "local.example lmtp unix:/run/dovecot/lmtp 0");
+	assert_true(c.outbound.route_paths[0][0] == '\0' && strcmp(c.outbound.route_paths[1], "/run/dovecot/lmtp") == 0);
 	assert_int_equal(errors.n, 0);
 }
 
@@ -267,6 +270,8 @@ outbound_mistakes(void **state)
 		"helo = localhost", "reply_timeout = 0", "relay up { host = x }", "relay up { host = a.example tls = maybe }",
 		"relay up { host = a.example tls = none credentials = /x }", "relay \"a b\" { host = a.example }",
 		"relay up { host = a.example accounts = {0} }", "relay up { host = a.example senders = {\"a b\"} }",
+		"route x.example { to = \"lmtp:unix:run/lmtp\" }", "route x.example { to = \"lmtp:unix:/a b\" }",
+		"route x.example { to = \"smtp:unix:/run/smtp\" }", "route x.example { to = \"lmtp:unix:\" }",
 		"route x.example { to = \"\" }", "route x.example { to = lmtp:a.example }",
 		"route x.example { to = http:a.example:80 }", "route localhost { to = smtp:a.example:25 }" };
 

@@ -167,7 +167,7 @@ milter_introduce(void *room, const char *peer, const char *instance, int fd)
 	struct milter_asker *k = &r->askers[submission];
 
 	if (slice_eq(slice_z(peer), S("warden"))) {
-		milter_meet_warden(r, fd);
+		dialer_connect(&r->dialer, fd);
 		return;
 	}
 	if (!slice_eq(slice_z(peer), S("smtp")) || (!submission && !slice_eq(slice_z(instance), S("mx")))) {
@@ -195,7 +195,7 @@ void
 milter_room_init(struct milter_room *r, struct proc *p, struct loop *l, const struct milter_settings *settings)
 {
 	*r = (struct milter_room){ .proc = p, .loop = l, .settings = *settings };
-	milter_reach_init(r);
+	dialer_init(&r->dialer, l);
 	r->back = (struct milter_backend){ .connect = milter_connect, .event = tell_event, .ctx = r };
 	r->pool = pool_new(l, &task_ops, MILTER_THREADS, MILTER_STACK);
 }

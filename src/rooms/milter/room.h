@@ -3,8 +3,7 @@
  * talks to one milter after the other. Nothing is kept between messages. */
 #pragma once
 
-#include <pthread.h>
-
+#include "lib/dial/dial.h"
 #include "lib/proc/pool.h"
 #include "lib/proc/proc.h"
 #include "rooms/milter/milter.h"
@@ -31,13 +30,7 @@ struct milter_room {
 	struct milter_backend back;
 	struct milter_asker askers[MILTER_ASKERS];
 	bool stopping;
-	/* reach.c */
-	pthread_mutex_t lock; /* of all below */
-	pthread_cond_t dialed;
-	struct ipc_channel *warden; /* NULL: lost */
-	struct loop_watch *warden_watch;
-	struct milter_waiting *waiting;
-	uint64_t calls;
+	struct dialer dialer; /* Unix sockets */
 };
 
 /* Everything but the peers; proc may be NULL; settings are copied. The room is never freed. */
@@ -49,9 +42,6 @@ void milter_stop(void *room);
 
 /* reach.c: a connection to a milter, as milter_backend wants it. ctx is the room. */
 int milter_connect(void *room, const struct milter_conf *m, uint64_t deadline_ms, const char **why);
-
-void milter_reach_init(struct milter_room *r);
-void milter_meet_warden(struct milter_room *r, int fd);
 
 /* settings.c: what warden told; ends the room where it is wrong. */
 void milter_settings_read(const struct proc *p, struct milter_settings *out);

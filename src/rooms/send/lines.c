@@ -119,14 +119,24 @@ dial(const struct ip *ip, uint16_t port, const struct ip *source, int64_t deadli
 	return fd_take(&fd);
 }
 
+/* A line of its own for a connected socket, which it owns. */
+static struct line *
+made(struct send_house *h, struct arena **a, struct line *l, int fd, int64_t total)
+{
+	stream_init_fd(&l->t.s, fd);
+	l->t.times = &h->conf->times;
+	l->t.total = total;
+	l->arena = TAKE(*a);
+	return l;
+}
+
 struct line *
 lines_connect(struct send_house *h, const struct host *host, uint16_t port, const struct send_source *source,
     int64_t total, const char **why)
 {
 	own(arena_p) a = arena_new("connection", LINE_ARENA);
 	struct line *l = ARENA_NEW(a, struct line);
-	const struct send_times *times = &h->conf->times;
-	int64_t until = (int64_t)clock_mono_ms() + times->connect;
+	int64_t until = (int64_t)clock_mono_ms() + h->conf->times.connect;
 	int fd;
 
 	PN_ASSERT(l != NULL && arena_copy(a, host->name, &l->host));
@@ -141,11 +151,24 @@ lines_connect(struct send_house *h, const struct host *host, uint16_t port, cons
 		return NULL;
 	}
 	l->ip = host->ip;
-	stream_init_fd(&l->t.s, fd);
-	l->t.times = times;
-	l->t.total = total;
-	l->arena = TAKE(a);
-	return l;
+	return made(h, &a, l, fd, total);
+}
+
+struct line *
+lines_connect_local(struct send_house *h, const struct send_route *route, int64_t total, const char **why)
+{
+	own(arena_p) a = arena_new("connection", LINE_ARENA);
+	struct line *l = ARENA_NEW(a, struct line);
+	int64_t until = (int64_t)clock_mono_ms() + h->conf->times.connect;
+	int fd;
+
+	PN_ASSERT(l != NULL && arena_copy(a, route->host, &l->host));
+	fd = dialer_dial(&h->dialer, (uint32_t)(route - h->conf->routes), (uint64_t)(until < total ? until : total));
+	if (fd < 0) {
+		*why = "the local socket cannot be reached";
+		return NULL;
+	}
+	return made(h, &a, l, fd, total);
 }
 
 void

@@ -4,7 +4,8 @@
  * listens nowhere.
  *
  * From warden: settings (settings.c), the descriptor "roots" (the system's CA certificates), "credential.N" (user and
- * password of a smarthost), the directory of sts.db, the peers "queue", "dns" and "fetch". */
+ * password of a smarthost), the directory of sts.db, the peers "queue", "dns", "fetch" and "warden",
+ * which connects to Unix sockets of routes. */
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>

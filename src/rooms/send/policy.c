@@ -128,7 +128,9 @@ policy_for(struct trip *t, const struct host *host, struct send_policy *out, str
 
 	*out = (struct send_policy){ .level = SEND_MAY };
 	*th = (struct tlspolicy_host){ .type = "no-policy-found" };
-	if (t->relay != NULL) {
+	if (t->route != NULL && t->route->port == 0) {
+		out->level = SEND_PLAIN; /* it does not leave the machine */
+	} else if (t->relay != NULL) {
 		out->level = t->relay->tls == SEND_TLS_NONE ? SEND_PLAIN : SEND_NAME;
 		out->sni = out->names[out->n_names++] = t->relay->host;
 	} else if (has_policies(t)) {

@@ -189,6 +189,13 @@ over(struct trip *t, struct line *l, const struct host *host)
 	return e;
 }
 
+/* Does it go to a Unix socket of this machine? */
+static bool
+is_local(const struct trip *t)
+{
+	return t->route != NULL && t->route->port == 0;
+}
+
 /* A new connection. th: who hears of its TLS in reports; NULL: nobody, this is a second attempt. */
 static enum talk_end
 fresh(struct trip *t, const struct host *host, const struct send_policy *policy, const struct tlspolicy_host *th)
@@ -196,7 +203,8 @@ fresh(struct trip *t, const struct host *host, const struct send_policy *policy,
 	int64_t began = (int64_t)clock_mono_ms();
 	bool implicit = t->relay != NULL && t->relay->tls == SEND_TLS_IMPLICIT;
 	const char *why = "";
-	struct line *l = lines_connect(t->h, host, t->port, t->source, t->total, &why);
+	struct line *l = is_local(t) ? lines_connect_local(t->h, t->route, t->total, &why)
+				     : lines_connect(t->h, host, t->port, t->source, t->total, &why);
 	enum talk_end e;
 
 	if (l == NULL) {
@@ -283,7 +291,9 @@ find_hosts(struct trip *t)
 	(void)pthread_mutex_unlock(&h->lock);
 	t->asker = (struct resolve_asker){ .room = &h->dns, .session = t->j->m.session, .deadline_ms = (uint64_t)t->total };
 	t->r = h->resolver(h, &t->asker);
-	if (t->route != NULL)
+	if (is_local(t))
+		t->hosts = (struct hosts){ .status = HOSTS_OK, .n = 1, .host = { { .name = t->route->host } } };
+	else if (t->route != NULL)
 		hosts_of_name(&t->r, &rules, t->route->host, t->j->arena, &t->hosts);
 	else if (t->relay != NULL)
 		hosts_of_name(&t->r, &rules, t->relay->host, t->j->arena, &t->hosts);

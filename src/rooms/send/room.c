@@ -151,6 +151,8 @@ send_introduce(void *house, const char *peer, const char *instance, int fd)
 		resolve_room_connect(&h->dns, fd);
 	} else if (slice_eq(slice_z(peer), S("fetch"))) {
 		sts_source_connect(&h->sts, fd);
+	} else if (slice_eq(slice_z(peer), S("warden"))) {
+		dialer_connect(&h->dialer, fd);
 	} else if (slice_eq(slice_z(peer), S("queue"))) {
 		drop_queue(h);
 		(void)pthread_mutex_lock(&h->lock);
@@ -188,6 +190,7 @@ send_room_init(struct send_house *h, struct proc *p, struct loop *l, struct send
 	resolve_room_init(&h->dns, DNS_MS);
 	h->resolver = ask_room;
 	sts_source_init(&h->sts, cache);
+	dialer_init(&h->dialer, l);
 	h->tls = tls_client_new();
 	h->pool = pool_new(l, &job_ops, SEND_THREADS, SEND_STACK);
 	(void)loop_after(l, EXPIRE_MS, tick, h);

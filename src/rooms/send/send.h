@@ -15,6 +15,7 @@
 #include <pthread.h>
 
 #include "ipc/queue_send.h"
+#include "lib/dial/dial.h"
 #include "lib/fetch/sts.h"
 #include "lib/parse/smtp/reply.h"
 #include "lib/proc/pool.h"
@@ -70,8 +71,8 @@ struct send_relay {
 
 /* LMTP for a recipient domain, or another host than its MX. */
 struct send_route {
-	struct slice domain, host;
-	uint16_t port;
+	struct slice domain, host; /* of a Unix socket: "unix:/PATH" */
+	uint16_t port;		   /* 0: a Unix socket */
 	bool lmtp;
 };
 
@@ -203,6 +204,7 @@ struct send_house {
 	int roots_fd; /* the system's CA certificates, read when first needed; -1: none, or read */
 	struct resolve_room dns;
 	struct sts_source sts;
+	struct dialer dialer; /* Unix sockets of routes */
 	struct resolver (*resolver)(struct send_house *h, struct resolve_asker *asker); /* tests have their own */
 	struct ipc_channel *queue;
 	struct loop_watch *queue_watch;
@@ -221,6 +223,8 @@ struct line *lines_take(struct send_house *h, struct slice key, struct slice des
  * it could not be made. */
 struct line *lines_connect(struct send_house *h, const struct host *host, uint16_t port, const struct send_source *source,
     int64_t total, const char **why);
+/* The same to the Unix socket of a route, which warden connects. */
+struct line *lines_connect_local(struct send_house *h, const struct send_route *route, int64_t total, const char **why);
 /* Keeps it for a while, or closes it. */
 void lines_keep(struct send_house *h, struct line *l, struct slice key, struct slice destination);
 void lines_drop(struct line **l);

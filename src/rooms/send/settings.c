@@ -168,7 +168,7 @@ read_relays(struct proc *p, struct send_conf *conf)
 	}
 }
 
-/* "DOMAIN lmtp|smtp HOST PORT" */
+/* "DOMAIN lmtp|smtp HOST PORT"; a Unix socket has port 0 */
 static void
 read_routes(struct proc *p, struct send_conf *conf)
 {

@@ -36,7 +36,7 @@ struct room {
 	uid_t uid;
 	struct ipc_channel *channel;	    /* warden_room */
 	struct loop_watch *watch;
-	struct ipc_channel *special;	    /* warden_door, auth_warden or queue_warden */
+	struct ipc_channel *special;	    /* warden_door, auth_warden, queue_warden or dial_warden */
 	struct loop_watch *special_watch;
 	int said;			    /* its stderr */
 	struct loop_watch *said_watch;
@@ -111,8 +111,8 @@ void mailbox_gone(struct warden *w, struct room *r);
 /* The peer was restarted: it knows no mailbox any more. */
 void mailboxes_forgotten_by(struct warden *w, const char *room);
 
-/* milters.c: connects the room to milters at Unix sockets */
-void milters_serve(struct warden *w, struct room *r);
+/* dials.c: connects milter and send to Unix sockets of the configuration */
+void dials_serve(struct warden *w, struct room *r);
 
 /* control.c: the human control socket, and the one of local programs; false with errno */
 bool control_open(struct warden *w);

@@ -130,8 +130,8 @@ wiring_connect(struct warden *w, struct room *r)
 		mailboxes_serve_auth(w, r);
 	else if (slice_eq(name, S("queue")))
 		mailboxes_serve_queue(w, r);
-	else if (slice_eq(name, S("milter")))
-		milters_serve(w, r);
+	else if (slice_eq(name, S("milter")) || slice_eq(name, S("send")))
+		dials_serve(w, r);
 	else if (slice_eq(name, S("door"))) {
 		int ends[2];
 
