@@ -44,10 +44,13 @@ print_json(const struct cli_ledger_event *e)
 	json_decref(o);
 }
 
-/* What a status code means, behind the event that has one. */
+/* What another server's status code means, behind the event that has one: what queue was told. The words are
+ * for the sender of a message; our own refusals have their reason beside the code. */
 static void
 add_words(struct buf *b, const struct cli_ledger_event *e)
 {
+	if (!slice_starts(slice_z(event_name(e->kind)), S("queue.")))
+		return;
 	for (size_t i = 0; i < e->n_fields; i++)
 		if (slice_eq(e->fields[i].key, S("status")) && e->fields[i].value.n > 0)
 			(void)buf_fmt(b, "\n%14s%.*s", "", SFMT(dsn_words(e->fields[i].value, 0)));

@@ -489,6 +489,10 @@ def test_explain(world, token):
     queue_id = text.decode().split()[-1]
     said = world.server.cli("explain", queue_id).stdout
     assert "scan.verdict" in said and "spf=pass" in said and "dmarc=pass" in said, said
+    assert world.send(mail(token, "From: ceo@legitimate.com"))[0] == 550
+    last = json.loads(world.server.cli("log", "--kind", "smtp.rejected", "--last", "1", "--json").stdout)
+    said = world.server.cli("explain", last["session"]).stdout
+    assert "smtp.rejected" in said and "other server" not in said, said  # it was us
 
 
 # ---- our own signatures ------------------------------------------------------------------------------------------------

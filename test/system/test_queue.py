@@ -165,6 +165,7 @@ def test_out_and_back(place):
     assert len(rows) == 1 and rows[0]["recipients"] == 2
     shown = place.cli("queue", "show", rows[0]["id"]).stdout
     assert "The mailbox is full." in shown and "The other server does not answer." in shown
+    assert "The mailbox is full." in place.cli("explain", rows[0]["id"]).stdout
     place.cli("queue", "fail", "--domain", "sink.example", "--yes")
     place.until(lambda: len(place.inbox()) == 3, "the second bounce")
     place.cli("queue", "drop", rows[0]["id"])
