@@ -152,12 +152,17 @@ cmd_domain_dns(struct cli *c)
 		return EX_DATAERR;
 	if (!cli_args(c, 1, "domain dns DOMAIN [--ip ADDRESS]..."))
 		return EX_USAGE;
+	if (needs.n_ips == 0)
+		own_ips(&needs);
 	if (!find_needs(c, c->argv[0], &needs))
 		return cli_fail(EX_DATAERR, "no domain name", c->argv[0]);
 	if (c->json) {
 		dns_json(&needs.records);
 		return EX_OK;
 	}
+	if (needs.n_ips == 0)
+		buf_fmt(&zone, "; This machine has no public address of its own. Publish A and AAAA records for\n"
+			       "; %s with those that the world sees, or name them with --ip.\n\n", c->config.hostname);
 	(void)records_write(&zone, &needs.records);
 	(void)fwrite(zone.p, 1, zone.n, stdout);
 	return EX_OK;
