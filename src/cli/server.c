@@ -78,7 +78,7 @@ room_row(const struct cli_warden_room *r)
 	row_set(row, "instance", json_of(r->instance));
 	row_set(row, "pid", json_integer(r->pid));
 	row_set(row, "uid", json_integer(r->uid));
-	row_set(row, "state", json_string(r->ready ? "ready" : r->pid != 0 ? "starting" : "down"));
+	row_set(row, "state", json_string(r->ready ? "ready" : r->pid != 0 ? "starting" : r->needed ? "down" : "not needed"));
 	row_set(row, "landlock", json_integer(r->landlock));
 	row_set(row, "restarts", json_integer(r->restarts));
 	row_set(row, "started", json_time(r->started_us));

@@ -52,7 +52,8 @@ row_of(const struct room *r, struct cli_warden_room *row)
 		.restarts = r->restarts,
 		.started_us = r->started_us,
 		.landlock = (uint8_t)r->landlock,
-		.ready = r->state == ROOM_READY };
+		.ready = r->state == ROOM_READY,
+		.needed = !room_absent(r) };
 }
 
 static void

@@ -108,8 +108,8 @@ configured(const struct room *r)
 }
 
 /* In drill builds all are always there, so that they can be drilled. */
-static bool
-absent(const struct room *r)
+bool
+room_absent(const struct room *r)
 {
 	return (on_demand(r) || !configured(r)) && !DRILL_BUILD;
 }
@@ -118,7 +118,7 @@ void
 rooms_appear(struct warden *w)
 {
 	for (struct room *r = w->rooms; r != NULL; r = r->next)
-		if (r->state == ROOM_DOWN && r->pid == 0 && !absent(r))
+		if (r->state == ROOM_DOWN && r->pid == 0 && !room_absent(r))
 			room_start(w, r);
 }
 
@@ -128,7 +128,7 @@ all_ready(struct warden *w)
 	if (w->ready_pipe < 0)
 		return;
 	for (struct room *r = w->rooms; r != NULL; r = r->next)
-		if (r->state != ROOM_READY && !absent(r))
+		if (r->state != ROOM_READY && !room_absent(r))
 			return;
 	(void)!write(w->ready_pipe, "ready\n", 6);
 	fd_t_drop(&w->ready_pipe);
@@ -193,7 +193,7 @@ on_idle(void *ctx, struct warden_room_idle *m)
 	struct room *r = ctx;
 
 	(void)m;
-	if (r->account != 0 || absent(r))
+	if (r->account != 0 || room_absent(r))
 		room_stop(r->w, r);
 }
 
@@ -296,7 +296,7 @@ room_start(struct warden *w, struct room *r)
 	if (!room_spawn(w, r)) {
 		event_of(EVENT_ROOM_SAID, r, "text", slice_z(strerror(errno)));
 		r->state = ROOM_DOWN;
-		if (r->account == 0 && !absent(r))
+		if (r->account == 0 && !room_absent(r))
 			(void)loop_after(w->loop, 1000, restart_later, r);
 		return;
 	}
@@ -325,7 +325,7 @@ rooms_start(struct warden *w)
 	}
 	watches_add(w, last);
 	for (struct room *r = w->rooms; r != NULL; r = r->next)
-		if (!absent(r))
+		if (!room_absent(r))
 			room_start(w, r);
 }
 
@@ -385,7 +385,7 @@ room_died(struct warden *w, struct room *r, int status)
 	mailboxes_forgotten_by(w, r->kind->name);
 	if (r->account != 0 && !drilled) { /* a drill has more attempts for it */
 		mailbox_gone(w, r);
-	} else if (!w->stopping && (!absent(r) || r->wanted)) {
+	} else if (!w->stopping && (!room_absent(r) || r->wanted)) {
 		r->restarts++;
 		(void)loop_after(w->loop, back_off(r, WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL),
 		    restart_later, r);

@@ -71,6 +71,8 @@ struct warden {
 
 /* rooms.c: life and death */
 void rooms_start(struct warden *w);
+/* Nobody asked for it: the configuration does without it, or it comes on demand. */
+bool room_absent(const struct room *r);
 void room_start(struct warden *w, struct room *r);
 /* Starts those that a new configuration asks for first. */
 void rooms_appear(struct warden *w);
