@@ -166,6 +166,8 @@ def test_we_deliver_to_dovecot(world, token, tmp_path):
     assert talk["text"] == "the local socket cannot be reached" and talk["host"] == f"unix:{world.root}/store", talk
     try:
         dovecot.start()
+        world.cli("queue", "retry", early)
+        wait_for(lambda: arrived(tmp_path, token + "-early"))
         for domain in ("store.test", "local.test"):
             queue_id = send_to(world, f"carol@{domain}", token + domain)
             talk = talk_of(world, queue_id)
@@ -174,8 +176,6 @@ def test_we_deliver_to_dovecot(world, token, tmp_path):
         # nobody knows this one: what LMTP says about each recipient is what is told
         queue_id = send_to(world, "nobody@local.test", token)
         assert talk_of(world, queue_id)["failed"] == "1"
-        world.cli("queue", "retry", early)
-        wait_for(lambda: arrived(tmp_path, token + "-early"))
         wait_for(lambda: world.queue_length() == 0)
     finally:
         dovecot.stop()
