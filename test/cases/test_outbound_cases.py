@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """T-001, T-002, T-005, O-003..O-006 and D-003: mail that leaves, towards servers and names that are hostile."""
 import os
+import subprocess
 import sys
 import time
 
@@ -40,7 +41,7 @@ def world(tmp_path_factory):
     wrong = certificate(d, "mx.wrong.test")
     records = ["null.open.test. MX 0 .", "private.open.test. A 10.1.2.3", "metadata.open.test. A 169.254.169.254",
                "loop6.open.test. AAAA ::1", "two.open.test. MX 10 554.open.test.", "two.open.test. MX 20 good.open.test.",
-               "us.open.test. MX 10 mail.example.test.", "mixed.open.test. MX 10 private.open.test.",
+               "xn--bcher-kva.open.test. MX 10 good.open.test.", "us.open.test. MX 10 mail.example.test.", "mixed.open.test. MX 10 private.open.test.",
                "mixed.open.test. MX 20 good.open.test."]
     for name, address in SERVERS.items():
         records += [f"{name}.open.test. A {address}", f"{name}.test. MX 10 mx.{name}.test.", f"mx.{name}.test. A {address}",
@@ -298,3 +299,23 @@ def test_lmtp_route(house, sinks):
     talk = house.wait_event("send.talk", destination="lmtp.open.test")
     assert (talk["delivered"], talk["deferred"], talk["failed"]) == ("1", "1", "1"), talk
     assert sinks["lmtp"].said[0].startswith("LHLO ")
+
+
+def test_u_labels_are_a_labels(house, sinks):
+    """in the envelope, whatever way the mail came in: submission, sendmail, an alias to elsewhere"""
+    def said(to):
+        wait_for(lambda: f"RCPT TO:<{to}@xn--bcher-kva.open.test>" in sinks["good"].said, 20)
+    house.submit("submission@bücher.open.test", options=["SMTPUTF8"])
+    said("submission")
+    house.cli("alias", "add", "forward@example.test", "alias@BÜCHER.open.test")
+    house.submit("forward@example.test")
+    said("alias")
+    if os.geteuid() != 0:
+        return
+    house.cli("app", "add", "shop", "--uid", "61001", "--from", "shop@example.test")
+    done = subprocess.run(["sendmail", "-C", house.config, "program@bücher.open.test"], input=b"Subject: x\n\nx\n",
+                          executable=os.path.dirname(house.binary) + "/../sbin/sendmail", capture_output=True,
+                          timeout=60, user=61001, group=61001, extra_groups=[])
+    assert done.returncode == 0, done
+    said("program")
+    assert not any("SMTPUTF8" in line for line in sinks["good"].said if line.startswith("MAIL")), sinks["good"].said

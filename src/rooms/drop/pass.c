@@ -5,8 +5,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "lib/base/encode.h"
 #include "lib/clock/clock.h"
 #include "lib/edits/edits.h"
+#include "lib/idn/idn.h"
 #include "rooms/drop/drop.h"
 
 #define HOUR_US ((uint64_t)3600 * 1000000)
@@ -164,9 +166,11 @@ queue_it(struct drop_mail *m, struct smtp_queue_rcpt *to, size_t n, const struct
 		.held = v->action == SMTP_SCAN_ACTION_HOLD ? v->why : S(""), .size = m->size, .once = m->once,
 		.received_us = clock_wall_us(), .rcpts = to, .n_rcpts = n, .fd = m->fd };
 	struct smtp_queue_accept_answer out;
-	enum ipc_status st = m->room->back.accept(m->room->back.ctx, &in, clock_mono_ms() + DROP_ACCEPT_MS, m->a,
-	    &out);
+	enum ipc_status st;
 
+	for (size_t i = 0; i < n; i++) /* RFC 6531: a local part beyond ASCII */
+		in.smtputf8 = in.smtputf8 || (to[i].account == 0 && !ascii_only(to[i].address));
+	st = m->room->back.accept(m->room->back.ctx, &in, clock_mono_ms() + DROP_ACCEPT_MS, m->a, &out);
 	if (st != IPC_OK || out.status == SMTP_QUEUE_ACCEPT_STATUS_TRY_LATER)
 		(void)later(an);
 	else if (out.status == SMTP_QUEUE_ACCEPT_STATUS_OK)
@@ -193,6 +197,18 @@ redirected(struct drop_mail *m, struct slice address, struct smtp_queue_rcpt *to
 	return true;
 }
 
+/* From here on a domain has A-labels only (as behind the other doors: smtp/envelope.c): they are what the DNS knows, and
+ * one domain is one destination. False with *an. */
+static bool
+a_labels(struct drop_mail *m, struct drop_answer *an)
+{
+	bool ok = idn_address(m->sender, m->a, &m->sender);
+
+	for (size_t i = 0; ok && i < m->n_rcpts; i++)
+		ok = idn_address(m->rcpts[i], m->a, &m->rcpts[i]);
+	return ok || drop_say(an, 501, "5.1.3", "an address has a domain that there cannot be");
+}
+
 void
 drop_pass(struct drop_mail *m, struct drop_answer *an)
 {
@@ -208,6 +224,8 @@ drop_pass(struct drop_mail *m, struct drop_answer *an)
 		(void)drop_say(an, 501, "5.5.2", "no recipient");
 		return;
 	}
+	if (!a_labels(m, an))
+		return;
 	if (m->own_sender && m->sender.n > 0 && !drop_may_write(&m->app, m->sender)) {
 		(void)drop_say(an, 553, "5.7.1", "the program %.*s may not write as %.*s", SFMT(m->app.name),
 		    SFMT(m->sender));

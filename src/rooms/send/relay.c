@@ -9,6 +9,7 @@
 #include "lib/base/own.h"
 #include "lib/clock/clock.h"
 #include "lib/events/events.h"
+#include "lib/idn/idn.h"
 #include "rooms/send/send.h"
 #include "rooms/send/wire.h"
 
@@ -343,6 +344,17 @@ envelope_clean(const struct queue_send_relay *m)
 	return ok;
 }
 
+/* Whatever way the mail came in: the DNS, policies and routes know A-labels only, and a server may not know others. */
+static bool
+a_labels(struct arena *a, struct queue_send_relay *m)
+{
+	bool ok = idn_domain(m->destination, a, &m->destination) && idn_address(m->sender, a, &m->sender);
+
+	for (size_t i = 0; ok && i < m->n_rcpts; i++)
+		ok = idn_address(m->rcpts[i].address, a, &m->rcpts[i].address);
+	return ok;
+}
+
 static bool
 needs_utf8(const struct queue_send_relay *m, struct slice body)
 {
@@ -362,6 +374,11 @@ travel(struct trip *t)
 		mail_settle(&t->mail, QUEUE_SEND_OUTCOME_FAILED, 0, "5.1.3", S("an address holds what no address may"));
 		return;
 	}
+	if (!a_labels(t->j->arena, m)) {
+		mail_settle(&t->mail, QUEUE_SEND_OUTCOME_FAILED, 0, "5.1.2", S("the domain is none that there can be"));
+		return;
+	}
+	t->mail.utf8 = needs_utf8(m, t->mail.body);
 	choose_way(t);
 	if (!make_key(t) || !within_cap(t)) {
 		t->mail.busy = true;
@@ -403,7 +420,6 @@ relay_job(struct job *j)
 	} else {
 		t->mail.body = slice_of(p, size);
 		t->mail.eight = !ascii_only(t->mail.body);
-		t->mail.utf8 = needs_utf8(&j->m, t->mail.body);
 		travel(t);
 		(void)munmap(p, size);
 	}

@@ -180,7 +180,8 @@ setup(void **state)
 	static const struct slice text = S_INIT("x.test MX 10 mx.x.test\nmx.x.test A 127.0.0.1\n"
 						"y.test MX 10 mx.x.test\n"
 						"dead.test A 127.0.0.2\nnull.test MX 0 .\nslow.test TIMEOUT\n"
-						"inner.test A 10.1.2.3\n");
+						"inner.test A 10.1.2.3\n"
+						"xn--bcher-kva.test A 127.0.0.1\n");
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t n = sizeof at;
 	pthread_t t;
@@ -227,6 +228,10 @@ one_connection_for_many(void **state)
 	assert_int_equal(s.code, 550);
 	assert_string_equal(s.enhanced, "5.1.1");
 	assert_string_equal(s.text, "nobody");
+	/* U-labels are A-labels before anything is looked up, and to a server without SMTPUTF8 */
+	ask(8, "me@b\xc3\xbc" "cher.test", "b\xc3\xbc" "cher.test");
+	s = wait_for(1);
+	assert_int_equal(s.outcome, QUEUE_SEND_OUTCOME_DELIVERED);
 	lines_expire(&house, true);
 }
 
@@ -243,6 +248,7 @@ no_way(void **state)
 		{ "null.test", QUEUE_SEND_OUTCOME_FAILED, QUEUE_SEND_DESTINATION_REACHED, "5.1.10" },
 		{ "slow.test", QUEUE_SEND_OUTCOME_DEFERRED, QUEUE_SEND_DESTINATION_UNREACHABLE, "4.4.3" },
 		{ "inner.test", QUEUE_SEND_OUTCOME_FAILED, QUEUE_SEND_DESTINATION_REACHED, "5.4.4" },
+		{ "-\xc3\xbc.test", QUEUE_SEND_OUTCOME_FAILED, QUEUE_SEND_DESTINATION_UNREACHABLE, "5.1.2" },
 		{ "[10.0.0.1]", QUEUE_SEND_OUTCOME_FAILED, QUEUE_SEND_DESTINATION_REACHED, "5.4.4" },
 	};
 

@@ -8,23 +8,20 @@ bool
 drop_address_ok(struct slice s)
 {
 	struct arena *a = arena_new("address", 8192);
-	struct cursor c = cur_of(s);
+	uint8_t whole[LIMIT_SMTP_LOCAL + 2];
 	struct addr ad;
 	bool ok;
 
-	if (slice_find_byte(s, '@') == SLICE_NONE) { /* judged as if it had a domain */
-		uint8_t whole[LIMIT_SMTP_LOCAL + 2];
-
+	if (slice_find_byte(s, '@') != SLICE_NONE) {
+		ok = addr_parse_utf8(s, a, &ad) == ADDR_OK && ad.local.n > 0;
+	} else { /* judged as if it had a domain */
 		ok = s.n > 0 && s.n <= LIMIT_SMTP_LOCAL;
 		if (ok) {
 			memcpy(whole, s.p, s.n);
 			whole[s.n] = '@';
 			whole[s.n + 1] = 'x';
-			c = cur_of(slice_of(whole, s.n + 2));
-			ok = addr_mailbox(&c, a, &ad) == ADDR_OK && cur_done(&c);
+			ok = addr_parse_utf8(slice_of(whole, s.n + 2), a, &ad) == ADDR_OK;
 		}
-	} else {
-		ok = addr_mailbox(&c, a, &ad) == ADDR_OK && cur_done(&c) && ad.local.n > 0;
 	}
 	arena_free(&a);
 	return ok;

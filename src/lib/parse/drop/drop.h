@@ -10,7 +10,8 @@
  *   size N			how many bytes follow the empty line
  *   (empty line)
  *
- * Addresses are as in RFC 5321 section 4.1.2 (in "to", the domain may be missing), printable ASCII. */
+ * Addresses are as in RFC 5321 section 4.1.2 (in "to", the domain may be missing), with the UTF-8 of
+ * RFC 6531: domains may have U-labels. */
 #pragma once
 
 #include "lib/base/arena.h"

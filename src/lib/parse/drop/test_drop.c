@@ -27,6 +27,8 @@ static const struct {
 	{ S_INIT("name a\rb"), false, 0, S_INIT(""), 0 },
 	{ S_INIT("to root"), true, DROP_TO, S_INIT("root"), 0 },
 	{ S_INIT("to \"a b\"@c.example"), true, DROP_TO, S_INIT("\"a b\"@c.example"), 0 },
+	{ S_INIT("to k\xc3\xa4the@b\xc3\xbc" "cher.example"), true, DROP_TO, S_INIT("k\xc3\xa4the@b\xc3\xbc" "cher.example"), 0 },
+	{ S_INIT("to a@b\xc3.example"), false, 0, S_INIT(""), 0 },
 	{ S_INIT("to a@b.example,c@d.example"), false, 0, S_INIT(""), 0 },
 	{ S_INIT("to a\0b@c.example"), false, 0, S_INIT(""), 0 },
 	{ S_INIT("to @b.example"), false, 0, S_INIT(""), 0 },
