@@ -51,7 +51,7 @@ class Elsewhere:
         self.refused = self.connections = 0
         self.listener = socket.create_server((address, 0), backlog=512)
         self.listener.settimeout(None)  # whatever the default is
-        self.port = self.listener.getsockname()[1]
+        self.address, self.port = address, self.listener.getsockname()[1]
         self.zone = Zone({(name, kind): value for name in names
                           for kind, value in (("MX", ["10 mx." + DOMAIN]),)})
         self.zone.add("mx." + DOMAIN, "A", [address])
