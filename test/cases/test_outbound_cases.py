@@ -8,7 +8,7 @@ import time
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
-from elsewhere import House, Names, Policies, Sink, certificate, explicit_key, free_port, huge_key, tlsa_311, wait_for  # noqa: E402
+from elsewhere import PASSWORD, House, Names, Policies, Sink, certificate, explicit_key, free_port, huge_key, tlsa_311, wait_for  # noqa: E402
 
 if os.environ.get("POSTERN_CASES_PEER"):
     pytest.skip("a peer has no such tests", allow_module_level=True)
@@ -319,3 +319,40 @@ def test_u_labels_are_a_labels(house, sinks):
     assert done.returncode == 0, done
     said("program")
     assert not any("SMTPUTF8" in line for line in sinks["good"].said if line.startswith("MAIL")), sinks["good"].said
+
+
+# ---- a smarthost that speaks SCRAM: another server of ours -------------------------------------------------------
+
+def test_logs_in_with_scram(world, tmp_path):
+    """SCRAM-SHA-256-PLUS where it is offered, else PLAIN; with a wrong password mail waits, and it is not said as PLAIN"""
+    d, port = str(tmp_path), free_port()
+    cert, key = certificate(d, "hub.open.test")
+    for name, password in (("good", PASSWORD), ("bad", "guessed wrongly")):
+        with open(f"{d}/{name}", "w") as f:
+            f.write(f"alice@example.test\n{password}\n")
+    with Names(d + "/names", ["hub.open.test. A 127.0.1.30"]) as names, House(names, port) as hub:
+        hub.cli("stop")
+        with open(hub.config) as f:
+            lines = [x for x in f.read().splitlines() if not x.startswith(("certificate", "key"))]
+        lines = [x.replace("127.0.0.1", "127.0.1.30") if x.startswith("listen subm") else x for x in lines]
+        with open(hub.config, "w") as f:
+            f.write("\n".join(lines) + f'\ncertificate = "{cert}"\nkey = "{key}"\n')
+        hub.cli("start", timeout=60)
+        ways = "".join(f'relay {name} {{ host = hub.open.test port = {hub.ports[on]} tls = {tls} credentials = "{d}/{which}" '
+                       f'senders = {{{sender}@example.test}} }}\n' for name, on, tls, which, sender in (
+                           ("first", "submission", "starttls", "good", "alice"), ("wrong", "submissions", "tls", "bad", "bob")))
+        with House(names, port, f'allow = {{127.0.1.0/24}} idle = 0 roots = "{cert}"\n{ways}') as house:
+            house.cli("sender", "grant", "alice@example.test", "bob@example.test")
+            queue_id = house.submit("x@far.open.test")
+            house.wait_event("queue.delivered", queue_id=queue_id)
+            assert [e["mechanism"] for e in hub.events("login.ok") if "mechanism" in e] == ["SCRAM-SHA-256-PLUS"]
+            queue_id = house.submit("x@far.open.test", sender="bob@example.test")
+            assert house.wait_event("queue.deferred", queue_id=queue_id)["code"] == "535"
+            assert len([e for e in hub.events("login.failed") if e.get("protocol") == "smtp"]) == 1
+            hub.cli("stop")
+            with open(hub.config, "a") as f:
+                f.write("scram = false\n")
+            hub.cli("start", timeout=60)
+            queue_id = house.submit("y@far.open.test")
+            house.wait_event("queue.delivered", queue_id=queue_id)
+            assert [e["mechanism"] for e in hub.events("login.ok") if "mechanism" in e][-1] == "PLAIN"

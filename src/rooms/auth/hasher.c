@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rooms/auth/scram.h"
+#include "lib/scram/scram.h"
 
 #define STACK ((size_t)128 * 1024)
 

@@ -16,7 +16,7 @@
 #include "lib/rate/rate.h"
 #include "lib/store/accounts.h"
 #include "rooms/auth/hasher.h"
-#include "rooms/auth/scram.h"
+#include "lib/scram/scram.h"
 
 #define AUTH_CACHE 512u			/* logins remembered (count) */
 #define AUTH_CACHE_MS 600000u		/* so long */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * AUTH at a smarthost (RFC 4954): PLAIN where it is offered (RFC 4616), else LOGIN. The caller has
+ * AUTH at a smarthost (RFC 4954): SCRAM-SHA-256 where it is offered, else PLAIN (RFC 4616), else LOGIN. The caller has
  * made sure that TLS is on and that the other side is the smarthost. */
 #include "lib/base/encode.h"
 #include "lib/base/own.h"
@@ -37,12 +37,21 @@ login(struct talk *t, struct slice user, struct slice password)
 	    say_secret(t, S(""), user) && t->reply.code == 334 && say_secret(t, S(""), password);
 }
 
+/* The password itself is said to a smarthost only where it offers nothing better, or refuses that at once; not after an
+ * exchange in which one side did not know it. */
 bool
 talk_login(struct talk *t, struct slice user, struct slice password)
 {
+	enum talk_scram e = TALK_SCRAM_REFUSED;
 	bool said;
 
+	if (t->offer.scram || t->offer.scram_plus)
+		e = talk_scram_any(t, user, password);
+	if (e != TALK_SCRAM_REFUSED)
+		return e == TALK_SCRAM_IN;
 	if (!t->offer.plain && !t->offer.login) {
+		if (t->reply.code / 100 == 5) /* what it said to SCRAM */
+			return false;
 		t->why = "the smarthost offers no way to log in that we have";
 		smtp_reply_begin(&t->reply);
 		return false;

@@ -6,7 +6,8 @@
  *   room.c    the channel from queue, the pool, the end        relay.c   one job from route to answer
  *   hosts.c   where mail for a domain goes (MX, A, AAAA)       reach.c   where it must not go
  *   lines.c   connections: made, kept for a while, reused      talk.c    replies, EHLO, STARTTLS
- *   login.c   AUTH at a smarthost                              mail.c    MAIL, RCPT, DATA/BDAT and the results
+ *   login.c   AUTH at a smarthost                              scram.c   the same by SCRAM-SHA-256
+ *   mail.c    MAIL, RCPT, DATA/BDAT and the results
  *   wire.c    the message as it goes over the wire             policy.c  what TLS has to be, and what it came to
  *   settings.c  what warden said
  */
@@ -150,8 +151,18 @@ enum talk_end talk_hello(struct talk *t, struct slice helo, struct slice host, s
     const struct send_policy *policy, bool implicit);
 /* QUIT, when it may be said, and the end. */
 void talk_close(struct talk *t);
-/* AUTH with what the server offers. False: t->reply (or t->why) says why. */
+/* AUTH with the best that the server offers. False: t->reply (or t->why) says why. */
 bool talk_login(struct talk *t, struct slice user, struct slice password);
+
+enum talk_scram {
+	TALK_SCRAM_IN,	    /* and the server has proved that it knows the password too */
+	TALK_SCRAM_REFUSED, /* at once with 5xx: this mechanism is not for us; the password was not used */
+	TALK_SCRAM_FAILED,  /* t->reply (or t->why) says why */
+};
+/* SCRAM-SHA-256, with -PLUS where both can be bound to the connection. */
+enum talk_scram talk_scram_any(struct talk *t, struct slice user, struct slice password);
+/* One exchange with a nonce; flag is the header's: 'n', 'y', or 'p' for -PLUS. For tests. */
+enum talk_scram talk_scram(struct talk *t, struct slice user, struct slice password, struct slice nonce, char flag);
 /* Moments that this conversation may still take, at most ms. */
 int64_t talk_until(const struct talk *t, int64_t ms);
 

@@ -283,6 +283,91 @@ login(void **state)
 	scene_end(&s);
 }
 
+/* base64 of the exchange in RFC 7677 section 3; password "pencil" */
+#define NONCE S("rOprNGfwEbeRWgbNEkqO")
+#define FIRST "AUTH SCRAM-SHA-256 biwsbj11c2VyLHI9ck9wck5HZndFYmVSV2diTkVrcU8=\r\n"
+#define CHALLENGE \
+	"334 cj1yT3ByTkdmd0ViZVJXZ2JORWtxTyVodllEcFdVYTJSYVRDQWZ1eEZJbGopaE5sRiRrMCxzPVcyMlphSjBTTlk3c29Fc1VFamI2Z1E9PSxpPTQwOTY=\r\n"
+#define FINAL \
+	"Yz1iaXdzLHI9ck9wck5HZndFYmVSV2diTkVrcU8laHZZRHBXVWEyUmFUQ0FmdXhGSWxqKWhObEYkazAscD1kSHpiWmFwV0lrNGpVaE4rVXRlOXl0YWc5empmTUhnc3FtbWl6N0FuZFZRPQ==\r\n"
+#define VERDICT "334 dj02cnJpVFJCaTIzV3BSUi93dHVwK21NaFVaVW4vZEI1bkxUSlJzamw5NUc0PQ==\r\n"
+
+static const struct {
+	const char *name;
+	struct slice server, said; /* behind EHLO */
+	enum talk_scram want;
+	unsigned code;
+} exchanges[] = {
+	{ "RFC 7677", S_INIT(CHALLENGE VERDICT "235 in\r\n"), S_INIT(FIRST FINAL "\r\n"), TALK_SCRAM_IN, 235 },
+	{ "refused at once", S_INIT("504 5.5.4 no\r\n"), S_INIT(FIRST), TALK_SCRAM_REFUSED, 504 },
+	{ "later", S_INIT("454 4.7.0 later\r\n"), S_INIT(FIRST), TALK_SCRAM_FAILED, 454 },
+	{ "let in without being asked", S_INIT("235 in\r\n"), S_INIT(FIRST), TALK_SCRAM_FAILED, 235 },
+	{ "another password", S_INIT(CHALLENGE "535 5.7.8 no\r\n"), S_INIT(FIRST FINAL), TALK_SCRAM_FAILED, 535 },
+	{ "no signature", S_INIT(CHALLENGE "235 in\r\n"), S_INIT(FIRST FINAL), TALK_SCRAM_FAILED, 0 },
+	{ "an empty signature", S_INIT(CHALLENGE "334 \r\n501 so be it\r\n"), S_INIT(FIRST FINAL "*\r\n"), TALK_SCRAM_FAILED, 0 },
+	{ "another signature", S_INIT(CHALLENGE "334 dj03cnJpVFJCaTIzV3BSUi93dHVwK21NaFVaVW4vZEI1bkxUSlJzamw5NUc0PQ==\r\n501 \r\n"),
+	    S_INIT(FIRST FINAL "*\r\n"), TALK_SCRAM_FAILED, 0 },
+	{ "signed, and refused all the same", S_INIT(CHALLENGE VERDICT "535 no\r\n"), S_INIT(FIRST FINAL "\r\n"),
+	    TALK_SCRAM_FAILED, 535 },
+	/* r=rOprNGfwEbeRWgbNEkqO%x,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4095; i=1000001 */
+	{ "too few iterations", S_INIT("334 cj1yT3ByTkdmd0ViZVJXZ2JORWtxTyV4LHM9VzIyWmFKMFNOWTdzb0VzVUVqYjZnUT09LGk9NDA5NQ==\r\n501 \r\n"),
+	    S_INIT(FIRST "*\r\n"), TALK_SCRAM_FAILED, 0 },
+	{ "too many iterations",
+	    S_INIT("334 cj1yT3ByTkdmd0ViZVJXZ2JORWtxTyV4LHM9VzIyWmFKMFNOWTdzb0VzVUVqYjZnUT09LGk9MTAwMDAwMQ==\r\n501 \r\n"),
+	    S_INIT(FIRST "*\r\n"), TALK_SCRAM_FAILED, 0 },
+	/* r=xOprNGfwEbeRWgbNEkqO%x,...; r=rOprNGfwEbeRWgbNEkqO,... */
+	{ "for somebody else", S_INIT("334 cj14T3ByTkdmd0ViZVJXZ2JORWtxTyV4LHM9VzIyWmFKMFNOWTdzb0VzVUVqYjZnUT09LGk9NDA5Ng==\r\n501 \r\n"),
+	    S_INIT(FIRST "*\r\n"), TALK_SCRAM_FAILED, 0 },
+	{ "nothing of its own", S_INIT("334 cj1yT3ByTkdmd0ViZVJXZ2JORWtxTyxzPVcyMlphSjBTTlk3c29Fc1VFamI2Z1E9PSxpPTQwOTY=\r\n501 \r\n"),
+	    S_INIT(FIRST "*\r\n"), TALK_SCRAM_FAILED, 0 },
+	{ "no challenge", S_INIT("334 VXNlcm5hbWU6\r\n501 \r\n"), S_INIT(FIRST "*\r\n"), TALK_SCRAM_FAILED, 0 },
+	{ "closing", S_INIT(CHALLENGE "421 bye\r\n"), S_INIT(FIRST FINAL), TALK_SCRAM_FAILED, 421 },
+};
+
+static void
+scram(void **state)
+{
+	struct send_policy policy = { .level = SEND_PLAIN };
+	struct scene s;
+
+	for (size_t i = 0; i < sizeof exchanges / sizeof exchanges[0]; i++) {
+		own(buf_t) server = { .max = 4096 };
+		enum talk_scram e;
+
+		assert_true(buf_add(&server, S("220 x\r\n250-x\r\n250 AUTH SCRAM-SHA-256 PLAIN\r\n")) &&
+		    buf_add(&server, exchanges[i].server));
+		scene_init(&s, buf_slice(&server));
+		assert_int_equal(talk_hello(&s.t, S("us"), S("x"), NULL, &policy, false), TALK_OK);
+		e = talk_scram(&s.t, S("user"), S("pencil"), NONCE, 'n');
+		assert_int_equal(stream_flush(&s.t.s, 0), STREAM_OK);
+		if (e != exchanges[i].want || s.t.reply.code != exchanges[i].code ||
+		    !slice_eq(slice_from(buf_slice(&s.mem.out), 9), exchanges[i].said))
+			print_error("%s: %d %u %.*s\n", exchanges[i].name, e, s.t.reply.code, SFMT(buf_slice(&s.mem.out)));
+		assert_int_equal(e, exchanges[i].want);
+		assert_int_equal(s.t.reply.code, exchanges[i].code);
+		assert_true(slice_eq(slice_from(buf_slice(&s.mem.out), 9), exchanges[i].said));
+		scene_end(&s);
+		for (size_t n = 0; n < server.n; n++) { /* however it ends, nobody is believed too early */
+			scene_init(&s, slice_head(buf_slice(&server), n));
+			if (talk_hello(&s.t, S("us"), S("x"), NULL, &policy, false) == TALK_OK)
+				assert_int_not_equal(talk_scram(&s.t, S("user"), S("pencil"), NONCE, 'n'), TALK_SCRAM_IN);
+			scene_end(&s);
+			n += exchanges[i].want == TALK_SCRAM_IN ? 0 : 15;
+		}
+	}
+	/* what refuses SCRAM at once gets PLAIN; what failed in it does not get the password */
+	scene_init(&s, S("220 x\r\n250-x\r\n250 AUTH PLAIN SCRAM-SHA-256\r\n504 5.5.4 no\r\n235 in\r\n"));
+	assert_int_equal(talk_hello(&s.t, S("us"), S("x"), NULL, &policy, false), TALK_OK);
+	assert_true(talk_login(&s.t, S("user"), S("secret")));
+	scene_end(&s);
+	scene_init(&s, S("220 x\r\n250-x\r\n250 AUTH PLAIN SCRAM-SHA-256\r\n" CHALLENGE "535 no\r\n235 in\r\n"));
+	assert_int_equal(talk_hello(&s.t, S("us"), S("x"), NULL, &policy, false), TALK_OK);
+	assert_false(talk_login(&s.t, S("user"), S("secret")));
+	assert_int_equal(stream_flush(&s.t.s, 0), STREAM_OK);
+	assert_int_equal(slice_find(buf_slice(&s.mem.out), S("AUTH PLAIN")), SLICE_NONE);
+	scene_end(&s);
+}
+
 int
 main(void)
 {
@@ -296,6 +381,7 @@ main(void)
 		cmocka_unit_test(in_several_transactions),
 		cmocka_unit_test(again),
 		cmocka_unit_test(login),
+		cmocka_unit_test(scram),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,19 +60,20 @@ smtp_login_later(struct smtp_session *s, struct slice name)
 }
 
 void
-smtp_logged_in(struct smtp_session *s, uint32_t account, uint64_t revision, struct slice address, struct slice name)
+smtp_logged_in(struct smtp_session *s, uint32_t account, uint64_t revision, struct slice address, struct slice name,
+    const char *mechanism)
 {
 	txn_reset(s);
 	buf_reset(&s->account);
 	PN_ASSERT(buf_add(&s->account, address));
 	s->account_id = account;
 	s->revision = revision;
-	SMTP_EVENT(s, EVENT_LOGIN_OK, EF("protocol", S("smtp")), EF("name", name));
+	SMTP_EVENT(s, EVENT_LOGIN_OK, EF("protocol", S("smtp")), EF("name", name), EF("mechanism", slice_z(mechanism)));
 	smtp_reply(s, 235, "2.7.0", "welcome");
 }
 
 static void
-ask(struct smtp_session *s, const struct sasl_login *who, struct arena *a)
+ask(struct smtp_session *s, const struct sasl_login *who, const char *mechanism, struct arena *a)
 {
 	struct smtp_auth_login in = { .session = s->peer.session,
 		.peer_ip = slice_of(s->peer.ip.b, s->peer.ip.n),
@@ -88,7 +89,7 @@ ask(struct smtp_session *s, const struct sasl_login *who, struct arena *a)
 		smtp_login_failed(s, who->name,
 		    out.status == SMTP_AUTH_LOGIN_STATUS_DISABLED ? "disabled" : "wrong");
 	else
-		smtp_logged_in(s, out.account, out.revision, out.address, who->name);
+		smtp_logged_in(s, out.account, out.revision, out.address, who->name, mechanism);
 }
 
 static void
@@ -97,7 +98,7 @@ plain(struct smtp_session *s, struct slice line, struct arena *a)
 	struct sasl_login who;
 
 	if (smtp_decoded(s, sasl_plain(line, a, &who)))
-		ask(s, &who, a);
+		ask(s, &who, "PLAIN", a);
 }
 
 static void
@@ -118,7 +119,7 @@ login_password(struct smtp_session *s, struct slice line, struct arena *a)
 	struct sasl_login who = { .name = buf_slice(&s->login_name) };
 
 	if (smtp_decoded(s, sasl_login_password(line, a, &who.password)))
-		ask(s, &who, a);
+		ask(s, &who, "LOGIN", a);
 	buf_free(&s->login_name);
 }
 

@@ -100,7 +100,8 @@ last(struct smtp_session *s, struct slice line, struct arena *a)
 	if (nothing.n > 0)
 		smtp_login_failed(s, address, "malformed");
 	else
-		smtp_logged_in(s, id, s->proved_revision, address, address);
+		smtp_logged_in(s, id, s->proved_revision, address, address,
+		    s->scram_plus ? "SCRAM-SHA-256-PLUS" : "SCRAM-SHA-256");
 }
 
 void

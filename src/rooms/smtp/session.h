@@ -260,7 +260,8 @@ void smtp_login_failed(struct smtp_session *s, struct slice name, const char *wh
 void smtp_login_later(struct smtp_session *s, struct slice name);
 void smtp_challenge(struct smtp_session *s, struct slice text, enum smtp_answer what);
 bool smtp_decoded(struct smtp_session *s, enum sasl_status st);
-void smtp_logged_in(struct smtp_session *s, uint32_t account, uint64_t revision, struct slice address, struct slice name);
+void smtp_logged_in(struct smtp_session *s, uint32_t account, uint64_t revision, struct slice address, struct slice name,
+    const char *mechanism);
 void smtp_scram_begin(struct smtp_session *s, bool plus, struct slice initial, struct arena *a);
 void smtp_scram_answer(struct smtp_session *s, enum smtp_answer what, struct slice line, struct arena *a);
 void smtp_oauth(struct smtp_session *s, struct slice line, struct arena *a);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Byte 0 chooses the message: '1' client-first, '2' client-final, others OAUTHBEARER (put into base64
+ * Byte 0 chooses the message: '1' client-first, '2' client-final, '3' server-first, '4' server-final, others OAUTHBEARER (put into base64
  * here). What comes out lies within its limits, and bare and header are the input again. */
 #include "lib/base/buf.h"
 #include "lib/base/encode.h"
@@ -34,6 +34,26 @@ final(struct slice in, struct arena *a)
 	PN_ASSERT(slice_find_byte(f.nonce, ',') == SLICE_NONE);
 }
 
+static void
+challenge(struct slice in, struct arena *a)
+{
+	struct scram_challenge ch;
+
+	if (scram_challenge_parse(in, a, &ch) != SASL_OK)
+		return;
+	PN_ASSERT(ch.nonce.n > 0 && ch.salt.n > 0 && ch.salt.n < in.n && slice_starts(slice_from(in, 2), ch.nonce));
+	PN_ASSERT(slice_find_byte(ch.nonce, ',') == SLICE_NONE);
+}
+
+static void
+verdict(struct slice in, struct arena *a)
+{
+	uint8_t signature[SCRAM_PROOF];
+
+	if (scram_verdict_parse(in, a, signature) == SASL_OK)
+		PN_ASSERT(slice_starts(in, S("v=")));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -50,6 +70,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		first(slice_from(in, 1), a);
 	else if (slice_at(in, 0) == '2')
 		final(slice_from(in, 1), a);
+	else if (slice_at(in, 0) == '3')
+		challenge(slice_from(in, 1), a);
+	else if (slice_at(in, 0) == '4')
+		verdict(slice_from(in, 1), a);
 	else if (base64_encode(&line, slice_from(in, 1)) && oauth_bearer(buf_slice(&line), a, &b) == SASL_OK)
 		PN_ASSERT(b.token.n > 0 && b.token.n <= OAUTH_TOKEN_MOST && b.name.n <= LIMIT_LOGIN_NAME);
 	buf_free(&line);

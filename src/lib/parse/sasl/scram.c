@@ -133,6 +133,36 @@ scram_final_parse(struct slice message, struct arena *a, struct scram_final *out
 	return SASL_OK;
 }
 
+enum sasl_status
+scram_challenge_parse(struct slice message, struct arena *a, struct scram_challenge *out)
+{
+	struct scram_challenge got = { 0 };
+	struct cursor c = cur_of(message);
+	struct slice salt;
+
+	if (!cur_word(&c, S("r=")) || !cur_take(&c, is_value, 2 * SCRAM_NONCE_MOST, &got.nonce) || !cur_word(&c, S(",s=")) ||
+	    !cur_take(&c, is_value, SCRAM_BARE_MOST, &salt) || !cur_word(&c, S(",i=")) ||
+	    !cur_u32(&c, UINT32_MAX, &got.iterations) || !extensions(&c))
+		return SASL_REFUSE;
+	if (!base64_decode(salt, a, &got.salt) || got.salt.n == 0)
+		return SASL_REFUSE;
+	*out = got;
+	return SASL_OK;
+}
+
+enum sasl_status
+scram_verdict_parse(struct slice message, struct arena *a, uint8_t signature[static SCRAM_PROOF])
+{
+	struct cursor c = cur_of(message);
+	struct slice text, bytes;
+
+	if (!cur_word(&c, S("v=")) || !cur_take(&c, is_value, SCRAM_BARE_MOST, &text) || !extensions(&c) ||
+	    !base64_decode(text, a, &bytes) || bytes.n != SCRAM_PROOF)
+		return SASL_REFUSE;
+	memcpy(signature, bytes.p, SCRAM_PROOF);
+	return SASL_OK;
+}
+
 bool
 scram_offered(const struct scram_offer *o, bool plus, bool bindable)
 {

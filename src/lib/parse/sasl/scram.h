@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The client's two messages of SCRAM (RFC 5802 section 7, RFC 7677), as text behind base64, and its
- * channel binding by tls-exporter (RFC 9266). Nothing here computes: secrets are with auth. */
+ * The messages of SCRAM (RFC 5802 section 7, RFC 7677), as text behind base64: the client's two for a server, the server's
+ * two for a client; and channel binding by tls-exporter (RFC 9266). Nothing here computes: lib/scram does. */
 #pragma once
 
 #include "lib/base/arena.h"
@@ -32,6 +32,17 @@ struct scram_final {
 enum sasl_status scram_first_parse(struct slice message, struct arena *a, struct scram_first *out);
 /* client-final-message. */
 enum sasl_status scram_final_parse(struct slice message, struct arena *a, struct scram_final *out);
+
+struct scram_challenge {
+	struct slice nonce; /* begins with the client's where all is well: the caller's to check */
+	struct slice salt;  /* decoded, not empty */
+	uint32_t iterations;
+};
+
+/* server-first-message; a mandatory extension is refused. Slices lie in message and in a. */
+enum sasl_status scram_challenge_parse(struct slice message, struct arena *a, struct scram_challenge *out);
+/* server-final-message with its signature ("v="). SASL_REFUSE: an error of the server ("e="), or nothing of the kind. */
+enum sasl_status scram_verdict_parse(struct slice message, struct arena *a, uint8_t signature[static SCRAM_PROOF]);
 
 /* What a server offers: nothing of it set is the usual, both mechanisms where TLS can be bound to. */
 struct scram_offer {

@@ -172,11 +172,78 @@ bearer(void **state)
 		}
 }
 
+static const struct {
+	struct slice in;
+	bool ok;
+	struct slice nonce;
+	size_t salt;
+	uint32_t iterations;
+} challenges[] = {
+	{ S_INIT("r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"), true,
+	    S_INIT("rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"), 16, 4096 },
+	{ S_INIT("r=a,s=AAAA,i=1,x=ext"), true, S_INIT("a"), 3, 1 },
+	{ S_INIT("r=a,s=AAAA,i=4294967295"), true, S_INIT("a"), 3, 4294967295u },
+	{ S_INIT("r=a,s=AAAA,i=4294967296"), false, S_INIT(""), 0, 0 },
+	{ S_INIT("r=a,s=AAAA,i=-1"), false, S_INIT(""), 0, 0 },
+	{ S_INIT("r=a,s=AAAA,i="), false, S_INIT(""), 0, 0 },
+	{ S_INIT("r=a,s=,i=4096"), false, S_INIT(""), 0, 0 },
+	{ S_INIT("r=a,s=A!AA,i=4096"), false, S_INIT(""), 0, 0 },
+	{ S_INIT("r=,s=AAAA,i=4096"), false, S_INIT(""), 0, 0 },
+	{ S_INIT("m=must,r=a,s=AAAA,i=4096"), false, S_INIT(""), 0, 0 },
+	{ S_INIT("r=a,s=AAAA,i=4096,m=must"), false, S_INIT(""), 0, 0 },
+	{ S_INIT("r=a,s=AAAA,i=4096 "), false, S_INIT(""), 0, 0 },
+	{ S_INIT("s=AAAA,r=a,i=4096"), false, S_INIT(""), 0, 0 },
+	{ S_INIT("r=a\0b,s=AAAA,i=4096"), false, S_INIT(""), 0, 0 },
+};
+
+static void
+server_first(void **state)
+{
+	for (size_t i = 0; i < sizeof challenges / sizeof challenges[0]; i++) {
+		own(arena_p) a = arena_new("test", LIMIT_ARENA_SESSION);
+		struct scram_challenge ch;
+		bool ok = scram_challenge_parse(challenges[i].in, a, &ch) == SASL_OK;
+
+		if (ok != challenges[i].ok)
+			print_error("%.*s\n", SFMT(challenges[i].in));
+		assert_int_equal(ok, challenges[i].ok);
+		assert_true(!ok || (slice_eq(ch.nonce, challenges[i].nonce) && ch.salt.n == challenges[i].salt &&
+		    ch.iterations == challenges[i].iterations));
+		for (size_t n = 0; n < challenges[i].in.n; n++)
+			if (scram_challenge_parse(slice_head(challenges[i].in, n), a, &ch) == SASL_OK)
+				assert_true(n >= S("r=a,s=AAAA,i=1").n);
+	}
+}
+
+static void
+server_final(void **state)
+{
+	static const struct {
+		struct slice in;
+		bool ok;
+	} rows[] = {
+		{ S_INIT("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="), true },
+		{ S_INIT("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=,x=ext"), true },
+		{ S_INIT("e=invalid-proof"), false }, { S_INIT("v=AAAA"), false }, { S_INIT("v="), false }, { S_INIT(""), false },
+		{ S_INIT("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=,m=x"), false },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		own(arena_p) a = arena_new("test", LIMIT_ARENA_SESSION);
+		uint8_t signature[SCRAM_PROOF];
+
+		assert_int_equal(scram_verdict_parse(rows[i].in, a, signature) == SASL_OK, rows[i].ok);
+		for (size_t n = 0; n < rows[i].in.n; n++)
+			if (scram_verdict_parse(slice_head(rows[i].in, n), a, signature) == SASL_OK)
+				assert_true(n >= 45); /* base64 without its last '=' is taken too */
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(client_first),
+		cmocka_unit_test(client_first), cmocka_unit_test(server_first), cmocka_unit_test(server_final),
 		cmocka_unit_test(client_final),
 		cmocka_unit_test(binding),
 		cmocka_unit_test(bearer),

@@ -136,6 +136,7 @@ mechanisms(struct smtp_offer *o, struct slice rest)
 		o->plain |= slice_ieq(w, S("PLAIN"));
 		o->login |= slice_ieq(w, S("LOGIN"));
 		o->scram |= slice_ieq(w, S("SCRAM-SHA-256"));
+		o->scram_plus |= slice_ieq(w, S("SCRAM-SHA-256-PLUS"));
 	}
 }
 

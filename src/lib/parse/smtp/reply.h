@@ -27,7 +27,7 @@ struct smtp_reply {
 /* What EHLO may offer, and how. */
 struct smtp_offer {
 	bool starttls, pipelining, size, eightbit, smtputf8, dsn, requiretls, chunking, enhanced;
-	bool plain, login, scram;  /* mechanisms of AUTH */
+	bool plain, login, scram, scram_plus; /* mechanisms of AUTH; SCRAM-SHA-256 and -PLUS */
 	uint64_t size_limit; /* 0: none said */
 	uint64_t rcpt_limit; /* LIMITS RCPTMAX (RFC 9422); 0: none said */
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * SCRAM-SHA-256 (RFC 5802, RFC 7677): the keys that are stored, and what is computed of them. Passwords come
- * prepared (idn_password()). */
+ * SCRAM-SHA-256 (RFC 5802, RFC 7677): the keys that a server stores, and what it and a client compute of them. Passwords
+ * come prepared (idn_password()). */
 #pragma once
 
 #include "lib/base/buf.h"
@@ -30,3 +30,10 @@ bool scram_read(struct slice hash, struct scram_keys *k);
  * a wrong proof as for a right one. */
 bool scram_verify(const struct scram_keys *k, struct slice auth_message, const uint8_t proof[static SCRAM_KEY],
     uint8_t signature[static SCRAM_KEY]);
+
+/* The client's half: its proof for this AuthMessage, and the signature that only a server that has the keys can show. The
+ * iterations are the caller's to bound: 65,536 take 60 ms. */
+void scram_prove(struct slice password, struct slice salt, uint32_t iterations, struct slice auth_message,
+    uint8_t proof[static SCRAM_KEY], uint8_t signature[static SCRAM_KEY]);
+/* Are these two of SCRAM_KEY octets equal? In constant time. */
+bool scram_equal(const uint8_t *x, const uint8_t *y);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "rooms/auth/scram.h"
+#include "lib/scram/scram.h"
 
 #include <sodium.h>
 
@@ -124,4 +124,29 @@ scram_verify(const struct scram_keys *k, struct slice auth_message, const uint8_
 	hmac(k->server, SCRAM_KEY, auth_message, signature);
 	sodium_memzero(key, sizeof key);
 	return sodium_memcmp(hash, k->stored, SCRAM_KEY) == 0;
+}
+
+void
+scram_prove(struct slice password, struct slice salt, uint32_t iterations, struct slice auth_message,
+    uint8_t proof[static SCRAM_KEY], uint8_t signature[static SCRAM_KEY])
+{
+	uint8_t whole[SCRAM_KEY], client[SCRAM_KEY], stored[SCRAM_KEY], server[SCRAM_KEY];
+
+	salted(password, salt, iterations, whole);
+	hmac(whole, sizeof whole, S("Client Key"), client);
+	(void)crypto_hash_sha256(stored, client, sizeof client);
+	hmac(stored, sizeof stored, auth_message, proof);
+	for (size_t i = 0; i < SCRAM_KEY; i++)
+		proof[i] ^= client[i];
+	hmac(whole, sizeof whole, S("Server Key"), server);
+	hmac(server, sizeof server, auth_message, signature);
+	sodium_memzero(whole, sizeof whole);
+	sodium_memzero(client, sizeof client);
+	sodium_memzero(server, sizeof server);
+}
+
+bool
+scram_equal(const uint8_t *x, const uint8_t *y)
+{
+	return sodium_memcmp(x, y, SCRAM_KEY) == 0;
 }
