@@ -48,9 +48,11 @@ measure(const char *what, void (*work)(struct slice, struct arena *), struct sli
 }
 
 static bool
-key_operation(void *ctx, const struct dkim_signer *who, struct slice digest, struct buf *signature)
+key_operation(void *ctx, const struct dkim_ask *ask, size_t n)
 {
-	testing_sign_digest(who->alg == DKIM_RSA_SHA256 ? rsa : ed, who->alg, digest, signature);
+	for (size_t i = 0; i < n; i++)
+		testing_sign_digest(ask[i].who->alg == DKIM_RSA_SHA256 ? rsa : ed, ask[i].who->alg, ask[i].digest,
+		    ask[i].signature);
 	return true;
 }
 

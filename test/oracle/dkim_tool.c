@@ -72,9 +72,11 @@ word(struct slice *line, struct arena *a)
 }
 
 static bool
-sign_digest(void *ctx, const struct dkim_signer *who, struct slice digest, struct buf *signature)
+sign_digest(void *ctx, const struct dkim_ask *ask, size_t n)
 {
-	testing_sign_digest(who->alg == DKIM_RSA_SHA256 ? rsa : ed, who->alg, digest, signature);
+	for (size_t i = 0; i < n; i++)
+		testing_sign_digest(ask[i].who->alg == DKIM_RSA_SHA256 ? rsa : ed, ask[i].who->alg, ask[i].digest,
+		    ask[i].signature);
 	return true;
 }
 

@@ -38,6 +38,18 @@ digest_add(struct digest *d, struct slice s)
 	d->n += s.n;
 }
 
+void
+digest_copy(const struct digest *d, struct digest *to)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+	PN_ASSERT(ctx != NULL && EVP_MD_CTX_copy_ex(ctx, d->ctx) == 1);
+	to->ctx = ctx;
+	to->kind = d->kind;
+	to->n = d->n;
+	memcpy(to->bytes, d->bytes, d->n);
+}
+
 size_t
 digest_end(struct digest *d, uint8_t out[static DIGEST_MOST])
 {

@@ -21,6 +21,8 @@ struct digest {
 /* Starts; the caller ends with digest_end() or digest_free(). */
 void digest_begin(struct digest *d, enum digest_kind kind);
 void digest_add(struct digest *d, struct slice s);
+/* to becomes a state of its own that has seen the same octets; it was not begun, and is ended like any other. */
+void digest_copy(const struct digest *d, struct digest *to);
 /* Writes the digest, frees the state and returns its length: 20 or 32 octets. */
 size_t digest_end(struct digest *d, uint8_t out[static DIGEST_MOST]);
 /* Frees without a result; accepts a zeroed or ended struct. */

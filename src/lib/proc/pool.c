@@ -215,11 +215,15 @@ turn(struct pool *p, struct pool_conv *c)
 {
 	enum pool_next next = p->ops->run(c, c->why);
 
-	if (next == POOL_END)
+	if (next == POOL_END && p->ops->ends_in_worker)
+		p->ops->end(c);
+	else if (next == POOL_END)
 		loop_post(p->loop, end, c);
 	(void)pthread_mutex_lock(&p->lock);
-	if (next == POOL_END)
-		return; /* gone already, perhaps */
+	if (next == POOL_END) { /* gone already, perhaps */
+		p->size -= p->ops->ends_in_worker;
+		return;
+	}
 	if (c->woken)
 		enqueue(p, c);
 	else

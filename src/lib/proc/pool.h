@@ -50,6 +50,9 @@ struct pool_ops {
 	enum pool_next (*run)(struct pool_conv *c, enum pool_why why);
 	/* After POOL_END, in the loop's thread: frees the conversation, closes its descriptor. */
 	void (*end)(struct pool_conv *c);
+	/* For conversations that never park and are never woken: end() is called by the worker, which spares the loop a
+	 * wake. The pool's size counts the conversation until end() has returned. */
+	bool ends_in_worker;
 };
 
 /* At most max_threads workers with stacks of stack_bytes; they are made when needed and go after

@@ -52,33 +52,43 @@ on_signers(void *ctx, struct ipc_call *call, struct scan_keys_signers *m)
 	(void)scan_keys_signers_answer(call, &out);
 }
 
+static enum scan_keys_status
+sign_part(struct keys_peer *p, struct slice domain, const struct scan_keys_part *part, uint64_t now_ms,
+    struct buf *signature)
+{
+	if (!ring_spend(&p->budget, now_ms)) {
+		keys_tell_refusal(p, now_ms);
+		return SCAN_KEYS_STATUS_REFUSED;
+	}
+	switch (dkim_make_signature(p->room->dkim, domain, part->selector, part->digest, clock_wall_us(), signature)) {
+	case DKIM_DONE:
+		p->budget.signatures++;
+		return SCAN_KEYS_STATUS_OK;
+	case DKIM_NONE:
+		return SCAN_KEYS_STATUS_UNKNOWN_KEY;
+	case DKIM_FAILED:
+		return SCAN_KEYS_STATUS_FAILED;
+	default:
+		return SCAN_KEYS_STATUS_REFUSED;
+	}
+}
+
+/* All parts, or none: a message does not go out with half of its signatures. */
 static void
 on_sign(void *ctx, struct ipc_call *call, struct scan_keys_sign *m)
 {
-	struct keys_peer *p = ctx;
-	own(buf_t) signature = { .max = TLS_SIGN_MAX };
-	struct scan_keys_sign_answer out = { .status = SCAN_KEYS_STATUS_REFUSED };
+	own(buf_t) bytes = { .max = 4 * TLS_SIGN_MAX };
+	struct scan_keys_made made[4];
+	struct scan_keys_sign_answer out = { .status = SCAN_KEYS_STATUS_OK, .signatures = made };
 	uint64_t now_ms = clock_mono_ms();
+	size_t end[4];
 
-	if (ring_spend(&p->budget, now_ms)) {
-		switch (dkim_make_signature(store_of(ctx), m->domain, m->selector, m->digest, clock_wall_us(), &signature)) {
-		case DKIM_DONE:
-			out.status = SCAN_KEYS_STATUS_OK;
-			p->budget.signatures++;
-			break;
-		case DKIM_NONE:
-			out.status = SCAN_KEYS_STATUS_UNKNOWN_KEY;
-			break;
-		case DKIM_FAILED:
-			out.status = SCAN_KEYS_STATUS_FAILED;
-			break;
-		default:
-			break;
-		}
-	} else {
-		keys_tell_refusal(p, now_ms);
+	for (size_t i = 0; i < m->n_parts && out.status == SCAN_KEYS_STATUS_OK; i++) {
+		out.status = sign_part(ctx, m->domain, &m->parts[i], now_ms, &bytes);
+		end[i] = bytes.n;
 	}
-	out.signature = buf_slice(&signature);
+	for (size_t i = 0, from = 0; i < m->n_parts && out.status == SCAN_KEYS_STATUS_OK; from = end[i++])
+		made[out.n_signatures++].signature = slice_sub(buf_slice(&bytes), from, end[i] - from);
 	(void)scan_keys_sign_answer(call, &out);
 }
 

@@ -12,6 +12,7 @@
 
 #include "ipc/door_keys.h"
 #include "ipc/queue_keys.h"
+#include "ipc/scan_keys.h"
 #include "lib/clock/clock.h"
 #include "lib/tls/testing.h"
 #include "rooms/keys/serve.h"
@@ -172,16 +173,97 @@ key_of_the_spool(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* Does the key of a record say that sig is its signature of digest? */
+static bool
+fits(const struct dkim_key *k, struct slice digest, struct slice sig)
+{
+	const unsigned char *der = k->public;
+	bool rsa = k->kind == DKIM_KEY_RSA;
+	EVP_PKEY *key = rsa ? d2i_PUBKEY(NULL, &der, (long)k->public_n) :
+			      EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, k->public, k->public_n);
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	bool ok;
+
+	if (rsa)
+		ok = EVP_PKEY_verify_init(ctx) == 1 && EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) == 1 &&
+		    EVP_PKEY_verify(ctx, sig.p, sig.n, digest.p, digest.n) == 1;
+	else
+		ok = EVP_DigestVerifyInit(md, NULL, NULL, NULL, key) == 1 &&
+		    EVP_DigestVerify(md, sig.p, sig.n, digest.p, digest.n) == 1;
+	EVP_MD_CTX_free(md);
+	EVP_PKEY_CTX_free(ctx);
+	EVP_PKEY_free(key);
+	return ok;
+}
+
+/* All signatures of a message are one question, and all or none are the answer; the keys of TLS have no name here. */
+static void
+signatures_of_a_message(void **state)
+{
+	char dir[] = "/tmp/postern-keys-XXXXXX";
+	struct keys_room room = { .loop = loop_new(), .ring = ring_new(), .per_second = 5 };
+	struct ipc_client *c = ipc_client_new("keys");
+	struct arena *a = arena_new("test", LIMIT_ARENA_SESSION);
+	uint8_t digests[2][32] = { { 1 }, { 2 } };
+	const struct dkim_key *keys[4];
+	struct scan_keys_part parts[4];
+	struct scan_keys_sign in = { .domain = S("ours.example"), .parts = parts, .n_parts = 2 };
+	struct scan_keys_sign_answer out;
+	const char *why;
+	pthread_t thread;
+	bool refused = false;
+	int sv[2];
+
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chdir(dir), 0);
+	room.dkim = dkim_open(&why);
+	assert_int_equal(dkim_generate(room.dkim, S("ours.example"), 1000), DKIM_DONE);
+	assert_int_equal(dkim_signers(room.dkim, S("ours.example"), keys), 2);
+	for (size_t i = 0; i < 2; i++)
+		parts[i] = (struct scan_keys_part){ slice_z(keys[i]->selector), slice_of(digests[i], 32) };
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv), 0);
+	keys_introduce(&room, "scan", "", sv[1]);
+	assert_int_equal(pthread_create(&thread, NULL, serve, &room), 0);
+	ipc_client_connect(c, sv[0]);
+	assert_int_equal(scan_keys_sign(c, &in, clock_mono_ms() + 5000, a, &out), IPC_OK);
+	assert_true(out.status == SCAN_KEYS_STATUS_OK && out.n_signatures == 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_true(fits(keys[i], parts[i].digest, out.signatures[i].signature));
+		assert_false(fits(keys[i], parts[1 - i].digest, out.signatures[i].signature));
+	}
+	parts[1].selector = S("tls.0");
+	assert_int_equal(scan_keys_sign(c, &in, clock_mono_ms() + 5000, a, &out), IPC_OK);
+	assert_true(out.status == SCAN_KEYS_STATUS_UNKNOWN_KEY && out.n_signatures == 0);
+	parts[1] = parts[0];
+	for (int i = 0; i < 9; i++) { /* five a second */
+		assert_int_equal(scan_keys_sign(c, &in, clock_mono_ms() + 5000, a, &out), IPC_OK);
+		refused = refused || (out.status == SCAN_KEYS_STATUS_REFUSED && out.n_signatures == 0);
+	}
+	assert_true(refused);
+	loop_post(room.loop, stop_soon, &room);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	loop_free(&room.loop);
+	ipc_client_free(&c);
+	arena_free(&a);
+	assert_int_equal(unlink("dkim.keys"), 0);
+	assert_int_equal(chdir("/"), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int
 main(void)
 {
+	bool locked;
+
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_and_limits),
 		cmocka_unit_test(over_the_channel),
 		cmocka_unit_test(key_of_the_spool),
+		cmocka_unit_test(signatures_of_a_message),
 	};
 
-	if (!tls_init())
+	if (!tls_init() || !privkey_init(&locked))
 		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

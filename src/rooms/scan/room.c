@@ -6,8 +6,11 @@
 #include "lib/clock/clock.h"
 
 #define TURN 64 /* frames of one channel before the others get their turn */
-/* The judgement's own arena, and a copy of the request with its answer. */
-#define ARENA (LIMIT_ARENA_MESSAGE + 4 * LIMIT_IPC)
+/* A message up to here is read, a larger one is mapped: undoing a map interrupts the other cores. */
+#define READ ((size_t)65536)
+/* The judgement's own arena, a copy of the request with its answer, a short message. */
+#define ARENA (LIMIT_ARENA_MESSAGE + 4 * LIMIT_IPC + READ)
+#define STOP_MS 10u /* looked so often whether the last answer is given */
 
 /* One request: for the pool a conversation that never pauses. */
 struct task {
@@ -52,13 +55,25 @@ work(struct task *t, struct slice bytes)
 	answer(t, &out);
 }
 
+/* The message, in the arena or mapped. False where there is no room. */
+static bool
+open_message(struct task *t, size_t size, struct slice *bytes)
+{
+	uint8_t *p = size <= READ ? arena_alloc(t->a, size, 1) : mmap(NULL, size, PROT_READ, MAP_SHARED, t->fd, 0);
+
+	if (p == NULL || p == MAP_FAILED || (size <= READ && pread(t->fd, p, size, 0) != (ssize_t)size))
+		return false;
+	*bytes = slice_of(p, size);
+	return true;
+}
+
 static enum pool_next
 run(struct pool_conv *pc, enum pool_why why)
 {
 	struct task *t = (struct task *)pc;
 	struct smtp_scan_judge_answer out;
+	struct slice bytes;
 	uint64_t size;
-	void *p;
 
 	(void)why;
 	if (!ipc_sealed_memfd(t->fd, t->room->max_size, &size) || size == 0 || t->in.trace > size) {
@@ -66,14 +81,14 @@ run(struct pool_conv *pc, enum pool_why why)
 		answer(t, &out);
 		return POOL_END;
 	}
-	p = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, t->fd, 0);
-	if (p == MAP_FAILED) {
+	if (!open_message(t, (size_t)size, &bytes)) {
 		scan_defer(&out, S("no room now, try again later"));
 		answer(t, &out);
 		return POOL_END;
 	}
-	work(t, slice_of(p, (size_t)size));
-	(void)munmap(p, (size_t)size);
+	work(t, bytes);
+	if (bytes.n > READ)
+		(void)munmap((void *)(uintptr_t)bytes.p, bytes.n);
 	return POOL_END;
 }
 
@@ -81,16 +96,13 @@ static void
 end(struct pool_conv *pc)
 {
 	struct task *t = (struct task *)pc;
-	struct scan_room *r = t->room;
 	struct arena *a = t->a;
 
 	fd_t_drop(&t->fd);
 	arena_free(&a);
-	if (r->stopping && pool_size(r->pool) == 0)
-		loop_stop(r->loop);
 }
 
-static const struct pool_ops task_ops = { .run = run, .end = end };
+static const struct pool_ops task_ops = { .run = run, .end = end, .ends_in_worker = true };
 
 /* ---- the loop's thread ---- */
 
@@ -236,12 +248,22 @@ scan_room_init(struct scan_room *r, struct proc *p, struct loop *l, const struct
 	r->pool = pool_new(l, &task_ops, SCAN_THREADS, SCAN_STACK);
 }
 
+static void
+stop_when_empty(void *arg)
+{
+	struct scan_room *r = arg;
+
+	if (pool_size(r->pool) == 0)
+		loop_stop(r->loop);
+	else
+		(void)loop_after(r->loop, STOP_MS, stop_when_empty, r);
+}
+
 void
 scan_stop(void *room)
 {
 	struct scan_room *r = room;
 
 	r->stopping = true;
-	if (pool_size(r->pool) == 0)
-		loop_stop(r->loop);
+	stop_when_empty(r);
 }

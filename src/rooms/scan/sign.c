@@ -5,16 +5,23 @@
 #include "lib/make/arc/seal.h"
 #include "rooms/scan/scan.h"
 
-/* One signature made by the room keys, for lib/make. */
+/* The signatures of one message made by the room keys, in one question, for lib/make. */
 static bool
-sign_digest(void *ctx, const struct dkim_signer *who, struct slice digest, struct buf *signature)
+sign_digests(void *ctx, const struct dkim_ask *ask, size_t n)
 {
 	struct scan_job *j = ctx;
-	struct scan_keys_sign in = { .domain = who->domain, .selector = who->selector, .digest = digest };
+	struct scan_keys_part parts[LIMIT_DKIM_SIGNERS];
+	struct scan_keys_sign in = { .domain = ask->who->domain, .parts = parts, .n_parts = n };
 	struct scan_keys_sign_answer out;
+	bool ok;
 
-	return j->back->sign(j->back->ctx, &in, clock_mono_ms() + SCAN_ASK_MS, j->a, &out) == IPC_OK &&
-	    out.status == SCAN_KEYS_STATUS_OK && out.signature.n > 0 && buf_add(signature, out.signature);
+	for (size_t i = 0; i < n; i++)
+		parts[i] = (struct scan_keys_part){ .selector = ask[i].who->selector, .digest = ask[i].digest };
+	ok = j->back->sign(j->back->ctx, &in, clock_mono_ms() + SCAN_ASK_MS, j->a, &out) == IPC_OK &&
+	    out.status == SCAN_KEYS_STATUS_OK && out.n_signatures == n;
+	for (size_t i = 0; i < n && ok; i++)
+		ok = out.signatures[i].signature.n > 0 && buf_add(ask[i].signature, out.signatures[i].signature);
+	return ok;
 }
 
 /* Who signs for domain; those that break the rules of names are left out. False: nobody to ask. */
@@ -51,7 +58,7 @@ scan_sign(struct scan_job *j, const struct dkim_message *m, struct slice domain,
 		return false;
 	if (*n == 0)
 		return true;
-	switch (dkim_sign(m, &rules, who, *n, sign_digest, j, j->a, &text)) {
+	switch (dkim_sign(m, &rules, who, *n, sign_digests, j, j->a, &text)) {
 	case DKIM_SIGNED:
 		return arena_copy(j->a, buf_slice(&text), out);
 	case DKIM_SIGN_REFUSED: /* more fields than a signature names: it goes out unsigned */
@@ -93,7 +100,7 @@ scan_seal(struct scan_job *j, const struct judge_verdict *v, struct slice domain
 	if (!dkim_message_split(j->mail, j->a, &m))
 		return false;
 	m.body = j->body;
-	switch (arc_seal(&m, &v->arc.sets, v->arc.cv, results_of(v->field), &rules, &who[0], sign_digest, j,
+	switch (arc_seal(&m, &v->arc.sets, v->arc.cv, results_of(v->field), &rules, &who[0], sign_digests, j,
 	    j->a, &set)) {
 	case DKIM_SIGNED:
 		SCAN_EVENT(j, EVENT_SCAN_SEALED, EF("domain", domain), EF("selector", who[0].selector),

@@ -36,6 +36,7 @@ static struct {
 	enum ipc_status policy_ipc, keys_ipc;
 	unsigned policy_asked, questions;
 	bool sign_fails;
+	size_t one_short; /* 1: a signature is missing */
 	struct buf events, mail;
 } w;
 
@@ -82,18 +83,26 @@ static enum ipc_status
 sign(void *ctx, const struct scan_keys_sign *in, uint64_t deadline_ms, struct arena *a,
     struct scan_keys_sign_answer *out)
 {
-	own(buf_t) sig = { .max = 1024 };
-	bool rsa = slice_eq(in->selector, S("r1"));
+	struct scan_keys_made *made = ARENA_ARRAY(a, in->n_parts, struct scan_keys_made);
 
 	(void)ctx;
 	(void)deadline_ms;
-	assert_true(slice_eq(in->domain, S("ours.example")) && in->digest.n == 32);
+	assert_true(slice_eq(in->domain, S("ours.example")) && made != NULL);
 	*out = (struct scan_keys_sign_answer){ .status = SCAN_KEYS_STATUS_FAILED };
 	if (w.sign_fails)
 		return IPC_OK;
-	testing_sign_digest(rsa ? w.rsa : w.ed, rsa ? DKIM_RSA_SHA256 : DKIM_ED25519_SHA256, in->digest, &sig);
-	out->status = SCAN_KEYS_STATUS_OK;
-	return arena_copy(a, buf_slice(&sig), &out->signature) ? IPC_OK : IPC_UNAVAILABLE;
+	for (size_t i = 0; i < in->n_parts; i++) {
+		own(buf_t) sig = { .max = 1024 };
+		bool rsa = slice_eq(in->parts[i].selector, S("r1"));
+
+		assert_int_equal(in->parts[i].digest.n, 32);
+		testing_sign_digest(rsa ? w.rsa : w.ed, rsa ? DKIM_RSA_SHA256 : DKIM_ED25519_SHA256, in->parts[i].digest,
+		    &sig);
+		assert_true(arena_copy(a, buf_slice(&sig), &made[i].signature));
+	}
+	*out = (struct scan_keys_sign_answer){ .status = SCAN_KEYS_STATUS_OK, .signatures = made,
+		.n_signatures = in->n_parts - w.one_short };
+	return IPC_OK;
 }
 
 static void
@@ -145,6 +154,7 @@ begin(void **state)
 	w.policy_ipc = w.keys_ipc = IPC_OK;
 	w.policy_asked = w.questions = 0;
 	w.sign_fails = false;
+	w.one_short = 0;
 	buf_init(&w.events, 65536);
 	buf_init(&w.mail, 1 << 22);
 	return 0;
@@ -390,11 +400,15 @@ outgoing_refused(void **state)
 		(void)buf_fmt(&mail, TRACE "%sSubject: x\r\n\r\nhello\r\n", table[i].from);
 		assert_int_equal(run(true, buf_slice(&mail), "me@ours.example", NULL, 0).action, table[i].action);
 	}
-	/* nobody signs: later, and never unsigned */
+	/* nobody signs, or not with all keys: later, and never unsigned */
 	w.sign_fails = true;
 	assert_int_equal(run(true, S(TRACE "From: me@ours.example\r\n\r\nhello\r\n"), "me@ours.example", NULL, 0).action,
 	    SMTP_SCAN_ACTION_DEFER);
 	w.sign_fails = false;
+	w.one_short = 1;
+	assert_int_equal(run(true, S(TRACE "From: me@ours.example\r\n\r\nhello\r\n"), "me@ours.example", NULL, 0).action,
+	    SMTP_SCAN_ACTION_DEFER);
+	w.one_short = 0;
 	w.keys_ipc = IPC_UNAVAILABLE;
 	assert_int_equal(run(true, S(TRACE "From: me@ours.example\r\n\r\nhello\r\n"), "me@ours.example", NULL, 0).action,
 	    SMTP_SCAN_ACTION_DEFER);

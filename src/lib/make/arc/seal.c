@@ -87,7 +87,9 @@ write_signature(const struct job *j, const uint8_t *bh, struct slice b, struct b
 static bool
 ask(const struct job *j, const uint8_t *digest, struct buf *raw)
 {
-	return j->key(j->key_ctx, j->who, slice_of(digest, 32), raw) && !raw->bad;
+	struct dkim_ask one = { .who = j->who, .digest = slice_of(digest, 32), .signature = raw };
+
+	return j->key(j->key_ctx, &one, 1) && !raw->bad;
 }
 
 static enum dkim_signed

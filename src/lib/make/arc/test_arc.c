@@ -22,9 +22,11 @@ static const struct dkim_signer BY_RSA = { DKIM_RSA_SHA256, S_INIT("relay.exampl
 static const struct dkim_signer BY_WEAK = { DKIM_RSA_SHA256, S_INIT("relay.example"), S_INIT("weak") };
 
 static bool
-sign(void *ctx, const struct dkim_signer *who, struct slice digest, struct buf *signature)
+sign(void *ctx, const struct dkim_ask *ask, size_t n)
 {
-	testing_sign_digest(who == &BY_ED ? key : who == &BY_RSA ? rsa : weak, who->alg, digest, signature);
+	assert_int_equal(n, 1);
+	testing_sign_digest(ask->who == &BY_ED ? key : ask->who == &BY_RSA ? rsa : weak, ask->who->alg, ask->digest,
+	    ask->signature);
 	return true;
 }
 

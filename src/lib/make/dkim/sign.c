@@ -93,47 +93,64 @@ dkim_sign_body(struct slice body, uint8_t digest[static 32])
 	(void)digest_end(&d, digest);
 }
 
-bool
-dkim_sign_header(const struct dkim_message *m, const struct slice *names, size_t n,
-    struct slice field, struct arena *a, uint8_t digest[static 32])
+/* Begins d with the named fields of m. False, with nothing begun, at the arena's ceiling. */
+static bool
+begin_header(const struct dkim_message *m, const struct slice *names, size_t n, struct arena *a, struct digest *d)
 {
 	struct arena_mark mark = arena_mark(a);
 	struct dkim_pick pick;
-	struct digest d;
 
 	if (!dkim_pick_begin(&pick, m, a))
 		return false;
-	digest_begin(&d, DIGEST_SHA256);
+	digest_begin(d, DIGEST_SHA256);
 	for (size_t i = 0; i < n; i++) {
 		const struct dkim_field *f = dkim_pick_next(&pick, names[i]);
 
 		if (f != NULL)
-			dkim_header_canon(DKIM_RELAXED, f->raw, to_digest, &d);
+			dkim_header_canon(DKIM_RELAXED, f->raw, to_digest, d);
 	}
-	dkim_header_canon_without(DKIM_RELAXED, field, field.n, field.n, to_digest, &d);
-	(void)digest_end(&d, digest);
 	arena_rewind(a, mark);
 	return true;
 }
 
+/* What a signature's own field adds: all of it, its b= being empty. */
+static void
+end_header(struct digest *d, struct slice field, uint8_t digest[static 32])
+{
+	dkim_header_canon_without(DKIM_RELAXED, field, field.n, field.n, to_digest, d);
+	(void)digest_end(d, digest);
+}
+
+bool
+dkim_sign_header(const struct dkim_message *m, const struct slice *names, size_t n,
+    struct slice field, struct arena *a, uint8_t digest[static 32])
+{
+	struct digest d;
+
+	if (!begin_header(m, names, n, a, &d))
+		return false;
+	end_header(&d, field, digest);
+	return true;
+}
+
 struct job {
-	const struct dkim_message *m;
 	const struct dkim_sign_rules *rules;
 	const struct slice *names;
 	size_t n_names;
-	uint8_t body[32];
-	dkim_key_fn *key;
-	void *key_ctx;
-	struct arena *a;
+	struct slice body; /* its hash in base64 */
+};
+
+/* One signature on its way: the field without its value, what was hashed, what came back. */
+struct half {
+	struct buf field, raw;
+	struct fold fold;
+	uint8_t digest[32];
 };
 
 /* Everything up to and including "b=". */
 static void
 write_tags(const struct job *j, const struct dkim_signer *who, struct fold *f, struct buf *b)
 {
-	own(buf_t) bh = { .max = 64 };
-
-	base64_encode(&bh, slice_of(j->body, sizeof j->body));
 	fold_begin(f, b, S("DKIM-Signature"));
 	fold_word(f, S("v=1;"), true);
 	fold_pair(f, S("a="), dkim_alg_name(who->alg));
@@ -144,30 +161,56 @@ write_tags(const struct job *j, const struct dkim_signer *who, struct fold *f, s
 	if (j->rules->lifetime > 0)
 		fold_number(f, S("x="), j->rules->now + j->rules->lifetime);
 	fold_names(f, j->names, j->n_names);
-	fold_pair(f, S("bh="), buf_slice(&bh));
+	fold_pair(f, S("bh="), j->body);
 	fold_word(f, S("b="), true);
 }
 
-static enum dkim_signed
-sign_one(const struct job *j, const struct dkim_signer *who, struct buf *out)
+static bool
+begin_one(const struct job *j, const struct dkim_signer *who, const struct digest *header, struct half *h)
 {
-	own(buf_t) raw = { .max = 4096 };
-	own(buf_t) text = { .max = 8192 };
-	size_t start = out->n;
-	uint8_t digest[32];
-	struct fold f;
+	struct digest d;
 
 	PN_ASSERT(who->alg == DKIM_RSA_SHA256 || who->alg == DKIM_ED25519_SHA256);
 	PN_ASSERT(dkim_domain_ok(who->domain, 2) && dkim_domain_ok(who->selector, 1));
-	write_tags(j, who, &f, out);
-	if (out->bad || !dkim_sign_header(j->m, j->names, j->n_names, slice_from(buf_slice(out), start),
-			    j->a, digest))
-		return DKIM_SIGN_NO_MEMORY;
-	if (!j->key(j->key_ctx, who, slice_of(digest, sizeof digest), &raw) || raw.bad)
+	write_tags(j, who, &h->fold, &h->field);
+	if (h->field.bad)
+		return false;
+	digest_copy(header, &d);
+	end_header(&d, buf_slice(&h->field), h->digest);
+	return true;
+}
+
+static bool
+end_one(struct half *h, struct buf *out)
+{
+	own(buf_t) text = { .max = 8192 };
+
+	base64_encode(&text, buf_slice(&h->raw));
+	fold_text(&h->fold, buf_slice(&text));
+	return fold_end(&h->fold) && buf_add(out, buf_slice(&h->field));
+}
+
+static enum dkim_signed
+sign_all(const struct job *j, const struct dkim_signer *signers, size_t n, const struct digest *header,
+    struct half *halves, dkim_key_fn *key, void *key_ctx, struct buf *out)
+{
+	struct dkim_ask ask[LIMIT_DKIM_SIGNERS];
+
+	for (size_t i = 0; i < n; i++) {
+		if (!begin_one(j, &signers[i], header, &halves[i]))
+			return DKIM_SIGN_NO_MEMORY;
+		ask[i] = (struct dkim_ask){ .who = &signers[i],
+			.digest = slice_of(halves[i].digest, sizeof halves[i].digest),
+			.signature = &halves[i].raw };
+	}
+	if (!key(key_ctx, ask, n))
 		return DKIM_SIGN_NO_KEY;
-	base64_encode(&text, buf_slice(&raw));
-	fold_text(&f, buf_slice(&text));
-	return fold_end(&f) ? DKIM_SIGNED : DKIM_SIGN_NO_MEMORY;
+	for (size_t i = 0; i < n; i++)
+		if (halves[i].raw.bad)
+			return DKIM_SIGN_NO_KEY;
+		else if (!end_one(&halves[i], out))
+			return DKIM_SIGN_NO_MEMORY;
+	return DKIM_SIGNED;
 }
 
 enum dkim_signed
@@ -175,17 +218,34 @@ dkim_sign(const struct dkim_message *m, const struct dkim_sign_rules *rules,
     const struct dkim_signer *signers, size_t n, dkim_key_fn *key, void *key_ctx, struct arena *a,
     struct buf *out)
 {
-	struct job j = { .m = m, .rules = rules, .key = key, .key_ctx = key_ctx, .a = a };
-	enum dkim_signed done = DKIM_SIGNED;
+	own(buf_t) bh = { .max = 64 };
+	struct half halves[LIMIT_DKIM_SIGNERS];
+	struct job j = { .rules = rules };
+	enum dkim_signed done;
 	size_t start = out->n;
+	uint8_t body[32];
+	struct digest header;
 
+	PN_ASSERT(n <= LIMIT_DKIM_SIGNERS);
 	if (dkim_message_count(m, S("from")) == 0)
 		return DKIM_SIGN_REFUSED;
 	if (!dkim_sign_names(m, true, a, &j.names, &j.n_names))
 		return DKIM_SIGN_REFUSED;
-	dkim_sign_body(m->body, j.body);
-	for (size_t i = 0; i < n && done == DKIM_SIGNED; i++)
-		done = sign_one(&j, &signers[i], out);
+	if (!begin_header(m, j.names, j.n_names, a, &header))
+		return DKIM_SIGN_NO_MEMORY;
+	dkim_sign_body(m->body, body);
+	base64_encode(&bh, slice_of(body, sizeof body));
+	j.body = buf_slice(&bh);
+	for (size_t i = 0; i < n; i++) {
+		buf_init(&halves[i].field, LIMIT_DKIM_FIELD);
+		buf_init(&halves[i].raw, 4096);
+	}
+	done = sign_all(&j, signers, n, &header, halves, key, key_ctx, out);
+	digest_free(&header);
+	for (size_t i = 0; i < n; i++) {
+		buf_free(&halves[i].field);
+		buf_free(&halves[i].raw);
+	}
 	if (done != DKIM_SIGNED)
 		buf_cut(out, start);
 	return done;

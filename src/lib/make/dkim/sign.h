@@ -14,11 +14,20 @@ struct dkim_signer {
 	struct slice domain, selector;
 };
 
-/* The operation with the private key of who over a SHA-256 digest (32 octets): RSASSA-PKCS1-v1_5 of
- * the digest, or PureEdDSA with the digest as message. Appends the raw signature; false when the key
- * cannot sign now. */
-typedef bool dkim_key_fn(void *ctx, const struct dkim_signer *who, struct slice digest,
-    struct buf *signature);
+/* One operation with the private key of who over a SHA-256 digest (32 octets): RSASSA-PKCS1-v1_5 of
+ * the digest, or PureEdDSA with the digest as message. */
+struct dkim_ask {
+	const struct dkim_signer *who;
+	struct slice digest;
+	struct buf *signature; /* the raw signature is appended here */
+};
+
+/* Makes n signatures, those of one message together: whoever holds the keys may be far away. All have the
+ * same domain. False when one of the keys cannot sign now. */
+typedef bool dkim_key_fn(void *ctx, const struct dkim_ask *ask, size_t n);
+
+/* Signers of one message (count). */
+#define LIMIT_DKIM_SIGNERS 4u
 
 struct dkim_sign_rules {
 	uint64_t now;	   /* t=: seconds since 1970 */
@@ -34,7 +43,8 @@ enum dkim_signed {
 
 /* Appends to out one DKIM-Signature field (folded, with CRLF) for each of the n signers, to be put on
  * top of m; with an RSA and an Ed25519 signer that is a dual signature. They do not sign each other.
- * On failure the content of out is as it was. The body is hashed once. */
+ * n is at most LIMIT_DKIM_SIGNERS. On failure the content of out is as it was. Body and header are hashed
+ * once, and key is called once. */
 enum dkim_signed dkim_sign(const struct dkim_message *m, const struct dkim_sign_rules *rules,
     const struct dkim_signer *signers, size_t n, dkim_key_fn *key, void *key_ctx, struct arena *a,
     struct buf *out);
