@@ -48,7 +48,8 @@ struct spool;
 #define SPOOL_RET_HDRS 16u
 #define SPOOL_BY_NOTIFY 32u	/* RFC 2852: say so when its time has passed */
 #define SPOOL_BY_RETURN 64u	/* RFC 2852: give up when its time has passed */
-#define SPOOL_FLAGS 127u
+#define SPOOL_BY_TRACE 128u	/* RFC 2852: say so when it is relayed */
+#define SPOOL_FLAGS 255u
 
 /* RFC 3461 4.1, as bits; 0 when nothing was said */
 #define SPOOL_NEVER 1u

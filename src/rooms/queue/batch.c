@@ -100,7 +100,8 @@ flags_of(const struct smtp_queue_accept *m)
 	    (m->requiretls ? SPOOL_REQUIRETLS : 0) | (m->ret == SMTP_QUEUE_RET_FULL ? SPOOL_RET_FULL : 0) |
 	    (m->ret == SMTP_QUEUE_RET_HDRS ? SPOOL_RET_HDRS : 0) |
 	    (m->by_us != 0 && m->by_mode == SMTP_QUEUE_BY_MODE_NOTIFY ? SPOOL_BY_NOTIFY : 0) |
-	    (m->by_us != 0 && m->by_mode == SMTP_QUEUE_BY_MODE_GIVE_UP ? SPOOL_BY_RETURN : 0);
+	    (m->by_us != 0 && m->by_mode == SMTP_QUEUE_BY_MODE_GIVE_UP ? SPOOL_BY_RETURN : 0) |
+	    (m->by_us != 0 && m->by_trace ? SPOOL_BY_TRACE : 0);
 }
 
 /* A time on the wall as a queue time, not before now; 0 stays 0. */

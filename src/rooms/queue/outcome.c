@@ -52,6 +52,16 @@ done(struct queue *q, const struct task *t, struct done *d, const struct outcome
 	batch_done(q, d, o->reason, o->remote);
 }
 
+/* RFC 2852: mode N towards a server that does not look after the time, and T towards any, are told of each relay; as
+ * little as anything else to whom NOTIFY=NEVER said so. */
+static bool
+by_tells(const struct task *t, const struct outcome *o)
+{
+	if (t->account != 0 || t->sender[0] == '\0' || (t->notify & SPOOL_NEVER) != 0)
+		return false;
+	return (t->flags & SPOOL_BY_TRACE) != 0 || ((t->flags & SPOOL_BY_NOTIFY) != 0 && !o->by_passed_on);
+}
+
 void
 outcome_delivered(struct queue *q, struct task *t, const struct outcome *o)
 {
@@ -59,6 +69,8 @@ outcome_delivered(struct queue *q, struct task *t, const struct outcome *o)
 
 	if ((t->notify & SPOOL_SUCCESS) != 0 && !o->passed_on)
 		d.tell = t->account != 0 ? TELL_DELIVERED : TELL_RELAYED;
+	else if (by_tells(t, o))
+		d.tell = TELL_RELAYED;
 	done(q, t, &d, o);
 	if (t->account != 0)
 		EVENT(EVENT_QUEUE_DELIVERED, t->session, slice_z(t->queue_id), S(""), EF("to", slice_z(t->rcpt)),

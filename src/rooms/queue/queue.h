@@ -163,7 +163,8 @@ struct outcome {
 	struct slice status;	/* "4.4.1" or empty */
 	struct slice reason, remote, tls;
 	uint32_t code;
-	bool passed_on;
+	bool passed_on;	   /* DSN: the next server reports */
+	bool by_passed_on; /* DELIVERBY: the next server looks after the time */
 };
 void outcome_delivered(struct queue *q, struct task *t, const struct outcome *o);
 void outcome_failed(struct queue *q, struct task *t, const struct outcome *o);

@@ -237,7 +237,7 @@ static void
 apply(struct queue *q, struct task *t, const struct queue_send_relay_answer *m, const struct queue_send_result *r)
 {
 	struct outcome o = { .status = r->enhanced, .reason = r->text, .remote = m->remote, .tls = m->tls,
-		.code = r->code, .passed_on = r->passed_on };
+		.code = r->code, .passed_on = r->passed_on, .by_passed_on = r->by_passed_on };
 
 	if (r->outcome == QUEUE_SEND_OUTCOME_DELIVERED)
 		outcome_delivered(q, t, &o);
@@ -315,7 +315,8 @@ ask(struct queue *q, const struct job *j, unsigned slot)
 		.ret = (t->flags & SPOOL_RET_FULL) != 0 ? QUEUE_SEND_RET_FULL :
 		    (t->flags & SPOOL_RET_HDRS) != 0	? QUEUE_SEND_RET_HDRS : QUEUE_SEND_RET_UNSAID,
 		.by_us = x->by == 0 ? 0 : queue_wall(q, x->by),
-		.by_notify = (t->flags & SPOOL_BY_NOTIFY) != 0, .fd = t->content->fd };
+		.by_notify = (t->flags & SPOOL_BY_NOTIFY) != 0,
+		.by_trace = (t->flags & SPOOL_BY_TRACE) != 0, .fd = t->content->fd };
 
 	for (unsigned i = 0; i < j->n; i++)
 		rcpts[i] = (struct queue_send_rcpt){ .delivery = j->tasks[i]->delivery,

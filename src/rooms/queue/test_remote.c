@@ -13,7 +13,7 @@ struct world {
 	enum queue_send_destination be;
 	uint32_t code;
 	const char *enhanced, *text;
-	bool passed_on, silent;
+	bool passed_on, by_passed_on, silent;
 	size_t relays, rcpts, most_rcpts, delivered;
 	size_t n_held;
 };
@@ -66,7 +66,8 @@ on_relay(void *ctx, struct ipc_call *call, struct queue_send_relay *m)
 		results[i] = (struct queue_send_result){ .delivery = m->rcpts[i].delivery,
 			.outcome = dead ? QUEUE_SEND_OUTCOME_DEFERRED : w->say, .code = dead ? 0 : w->code,
 			.enhanced = dead ? S("4.4.1") : slice_z(w->enhanced),
-			.text = dead ? S("connection refused") : slice_z(w->text), .passed_on = w->passed_on };
+			.text = dead ? S("connection refused") : slice_z(w->text), .passed_on = w->passed_on,
+			.by_passed_on = w->by_passed_on };
 	w->delivered += !dead && w->say == QUEUE_SEND_OUTCOME_DELIVERED ? m->n_rcpts : 0;
 	(void)queue_send_relay_answer(call, &out);
 }
@@ -238,6 +239,7 @@ relays(void **state)
 		.ret = SMTP_QUEUE_RET_HDRS, .by_us = clock_wall_us() + (int64_t)(600 * SECOND),
 		.by_mode = SMTP_QUEUE_BY_MODE_NOTIFY };
 
+	w.by_passed_on = true;
 	offer_to(&m, &to, 1);
 	assert_int_equal(hear(1).ok, 1);
 	stop(); /* all of it is on the disk */
@@ -251,7 +253,7 @@ relays(void **state)
 	assert_string_equal(saw.orcpt, "rfc822;eve+2Bx@remote.example");
 	assert_string_equal(saw.body, TEXT);
 	assert_true(saw.last.requiretls && saw.last.priority == 4 && saw.last.body_8bit && saw.notify == SPOOL_FAILURE);
-	assert_true(saw.last.ret == QUEUE_SEND_RET_HDRS && saw.last.by_notify);
+	assert_true(saw.last.ret == QUEUE_SEND_RET_HDRS && saw.last.by_notify && !saw.last.by_trace);
 	assert_in_range(saw.last.by_us, m.by_us - 2 * (int64_t)SECOND, m.by_us + 2 * (int64_t)SECOND);
 	spool_holds(&w, 0);
 }
@@ -352,6 +354,49 @@ notify(void **state)
 		rounds(&w, 5);
 		assert_int_equal(w.relays, table[i].told);
 		assert_true(!table[i].told || in(saw.body, table[i].action));
+	}
+}
+
+/* RFC 2852: who hears that a message was relayed */
+static void
+notify_by(void **state)
+{
+	static const struct {
+		enum smtp_queue_by_mode mode;
+		bool trace, passed_on;
+		uint8_t notify;
+		bool null, told;
+	} table[] = {
+		{ SMTP_QUEUE_BY_MODE_NOTIFY, false, false, 0, false, true },
+		{ SMTP_QUEUE_BY_MODE_NOTIFY, false, false, SPOOL_FAILURE, false, true },
+		{ SMTP_QUEUE_BY_MODE_NOTIFY, false, false, SPOOL_NEVER, false, false },
+		{ SMTP_QUEUE_BY_MODE_NOTIFY, false, false, 0, true, false },
+		{ SMTP_QUEUE_BY_MODE_NOTIFY, false, true, 0, false, false },
+		{ SMTP_QUEUE_BY_MODE_NOTIFY, true, true, 0, false, true },
+		{ SMTP_QUEUE_BY_MODE_GIVE_UP, false, true, 0, false, false },
+		{ SMTP_QUEUE_BY_MODE_GIVE_UP, true, true, 0, false, true },
+		{ SMTP_QUEUE_BY_MODE_NONE, true, false, 0, false, false },
+	};
+
+	connect_send();
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		struct world w = good();
+		struct smtp_queue_rcpt to = { .address = S("eve@remote.example"), .notify = table[i].notify };
+		struct smtp_queue_accept m = { .by_mode = table[i].mode, .by_trace = table[i].trace,
+			.by_us = table[i].mode == SMTP_QUEUE_BY_MODE_NONE ? 0 : clock_wall_us() + (int64_t)(600 * SECOND) };
+
+		w.by_passed_on = table[i].passed_on;
+		if (table[i].null)
+			m.sender = S("");
+		offer_to(&m, &to, 1);
+		assert_int_equal(hear(1).ok, 1);
+		until(&w, &w.relays, 1);
+		assert_int_equal(saw.last.by_trace, table[i].trace && table[i].mode != SMTP_QUEUE_BY_MODE_NONE);
+		w = good();
+		spool_holds(&w, 0);
+		rounds(&w, 5);
+		assert_int_equal(w.relays, table[i].told);
+		assert_true(!table[i].told || in(saw.body, "Action: relayed"));
 	}
 }
 
@@ -613,7 +658,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_queue, close_queue)
-		T(relays), T(groups), T(bounces), T(one_bounce_for_many), T(notify), T(backs_off), T(grows_old),
+		T(relays), T(groups), T(bounces), T(one_bounce_for_many), T(notify), T(notify_by), T(backs_off), T(grows_old),
 		T(clock_steps), T(waits_as_told), T(dead_beside_live), T(send_dies), T(learns),
 	};
 

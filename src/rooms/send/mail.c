@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT
  * One message over a conversation that has been opened: RFC 5321 section 3.3, PIPELINING (RFC 2920), SIZE (1870),
- * 8BITMIME (6152), SMTPUTF8 (6531), DSN (3461), REQUIRETLS (8689), CHUNKING (3030), and LMTP's reply for each recipient
- * (2033).
+ * 8BITMIME (6152), SMTPUTF8 (6531), DSN (3461), REQUIRETLS (8689), CHUNKING (3030), DELIVERBY (2852), and LMTP's reply
+ * for each recipient (2033).
  *
  * Invariants: a recipient is delivered only when a 2xx reply to its content was read (O-003: without one it is deferred,
  * and not tried elsewhere in this job); every recipient that is done has a result; no text of the message can end the
  * data or become a command. */
 #include <stdio.h>
 
+#include "lib/clock/clock.h"
 #include "rooms/send/send.h"
 #include "rooms/send/wire.h"
 
 #define PIECE ((size_t)65536) /* of a body, under one time limit */
+#define BY_MOST 999999999     /* RFC 2852 section 4: nine digits */
 
 bool
 mail_done(const struct mail *mail)
@@ -58,6 +60,31 @@ settle_by(struct mail *mail, size_t i, const struct smtp_reply *r, bool content)
 
 /* ---- may this message go over this conversation? ------------------------------------------------ */
 
+/* Seconds until the message has to be delivered (RFC 2852), as BY= has them. */
+static int64_t
+seconds_left(const struct mail *mail)
+{
+	int64_t left = (mail->m->by_us - clock_wall_us()) / 1000000;
+
+	return left > BY_MOST ? BY_MOST : left < -BY_MOST ? -BY_MOST : left;
+}
+
+/* Mode R: nobody gets the message who would not look after the time. A store is where it is delivered. */
+static void
+fits_in_time(const struct talk *t, struct mail *mail)
+{
+	if (mail->m->by_us == 0 || mail->m->by_notify || t->lmtp)
+		return;
+	if (!t->offer.deliverby)
+		mail_settle(mail, QUEUE_SEND_OUTCOME_FAILED, 0, "5.3.3",
+		    S("the server does not promise to deliver in time (DELIVERBY), as the sender asks"));
+	else if (seconds_left(mail) <= 0) /* queue knows what to say */
+		mail_settle(mail, QUEUE_SEND_OUTCOME_DEFERRED, 0, "4.4.7", S("the time that the sender gave is over"));
+	else if ((uint64_t)seconds_left(mail) < t->offer.min_by)
+		mail_settle(mail, QUEUE_SEND_OUTCOME_FAILED, 0, "5.4.7",
+		    S("the server needs more time than the sender has left (DELIVERBY)"));
+}
+
 static enum talk_end
 fits(struct talk *t, struct mail *mail)
 {
@@ -75,6 +102,7 @@ fits(struct talk *t, struct mail *mail)
 	else if (mail->eight && !o->eightbit)
 		mail_settle(mail, QUEUE_SEND_OUTCOME_FAILED, 0, "5.6.3",
 		    S("the message has 8-bit content, which the server does not take (8BITMIME)"));
+	fits_in_time(t, mail);
 	return TALK_OK;
 }
 
@@ -86,11 +114,14 @@ say_mail(struct talk *t, const struct mail *mail)
 	const struct queue_send_relay *m = mail->m;
 	const struct smtp_offer *o = &t->offer;
 	bool dsn = o->dsn && m->envid.n > 0;
-	char size[40] = "";
+	char size[40] = "", by[40] = "";
 
 	if (o->size)
 		(void)snprintf(size, sizeof size, " SIZE=%llu", (unsigned long long)mail->body.n);
-	return talk_say(t, "MAIL FROM:<%.*s>%s%s%s%s%s%s%.*s", SFMT(m->sender), size,
+	if (o->deliverby && m->by_us != 0)
+		(void)snprintf(by, sizeof by, " BY=%lld;%s%s", (long long)seconds_left(mail), m->by_notify ? "N" : "R",
+		    m->by_trace ? "T" : "");
+	return talk_say(t, "MAIL FROM:<%.*s>%s%s%s%s%s%s%s%.*s", SFMT(m->sender), size, by,
 	    o->eightbit && mail->eight ? " BODY=8BITMIME" : "", mail->utf8 ? " SMTPUTF8" : "",
 	    m->requiretls ? " REQUIRETLS" : "",
 	    !o->dsn || m->ret == QUEUE_SEND_RET_UNSAID ? ""
@@ -201,6 +232,7 @@ settle_taken(struct talk *t, struct mail *mail, const char *without)
 		else
 			settle_by(mail, i, &t->reply, true);
 		mail->results[i].passed_on = mail->results[i].outcome == QUEUE_SEND_OUTCOME_DELIVERED && t->offer.dsn;
+		mail->results[i].by_passed_on = mail->results[i].outcome == QUEUE_SEND_OUTCOME_DELIVERED && t->offer.deliverby;
 	}
 }
 
@@ -214,6 +246,7 @@ settle_each(struct talk *t, struct mail *mail)
 		if (!talk_reply(t, t->times->end))
 			break;
 		settle_by(mail, i, &t->reply, true);
+		mail->results[i].by_passed_on = mail->results[i].outcome == QUEUE_SEND_OUTCOME_DELIVERED;
 	}
 }
 

@@ -258,6 +258,56 @@ again(void **state)
 	scene_end(&s);
 }
 
+/* RFC 2852: the time that is left goes along; mode R goes to nobody who does not look after it. */
+static void
+deliver_by(void **state)
+{
+	static const struct {
+		const char *offer;
+		int64_t left_s;
+		bool notify, trace, lmtp;
+		const char *said; /* NULL: no MAIL at all */
+		enum queue_send_outcome outcome;
+		const char *enhanced;
+		bool passed_on;
+	} cases[] = {
+		{ "250 DELIVERBY 60\r\n", 600, false, false, false, " BY=5", D, "", true },
+		{ "250 DELIVERBY\r\n", 600, false, true, false, ";RT\r\n", D, "", true },
+		{ "250 DELIVERBY 60\r\n", 30, false, false, false, NULL, F, "5.4.7", false },
+		{ "250 DELIVERBY 60\r\n", 0, false, false, false, NULL, L, "4.4.7", false },
+		{ "250 X\r\n", 600, false, false, false, NULL, F, "5.3.3", false },
+		{ "250 X\r\n", 600, false, false, true, "MAIL FROM:<from@y.test>\r\n", D, "", true },
+		{ "250 DELIVERBY 60\r\n", -30, true, false, false, " BY=-30;N\r\n", D, "", true },
+		{ "250 DELIVERBY 60\r\n", 100000000000, true, true, false, " BY=999999999;NT\r\n", D, "", true },
+		{ "250 X\r\n", 600, true, true, false, "MAIL FROM:<from@y.test>\r\n", D, "", false },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		own(buf_t) server = { .max = 1000 };
+		struct scene s;
+		bool said;
+
+		(void)buf_fmt(&server, HI "%s" OK3 "354 go\r\n250 a\r\n250 b\r\n250 c\r\n", cases[i].offer);
+		scene_init(&s, buf_slice(&server));
+		s.t.lmtp = cases[i].lmtp;
+		s.m.by_us = clock_wall_us() + cases[i].left_s * 1000000;
+		s.m.by_notify = cases[i].notify;
+		s.m.by_trace = cases[i].trace;
+		scene_play(&s);
+		said = slice_find(buf_slice(&s.mem.out), S("MAIL")) != SLICE_NONE;
+		assert_int_equal(said, cases[i].said != NULL);
+		if (said && slice_find(buf_slice(&s.mem.out), slice_z(cases[i].said)) == SLICE_NONE)
+			fail_msg("%zu: %.*s", i, SFMT(buf_slice(&s.mem.out)));
+		assert_true(mail_done(&s.mail));
+		for (size_t k = 0; k < 3; k++) {
+			assert_int_equal(s.results[k].outcome, cases[i].outcome);
+			assert_true(slice_eq(s.results[k].enhanced, slice_z(cases[i].enhanced)));
+			assert_int_equal(s.results[k].by_passed_on, cases[i].passed_on);
+		}
+		scene_end(&s);
+	}
+}
+
 static void
 login(void **state)
 {
@@ -380,6 +430,7 @@ main(void)
 		cmocka_unit_test(lmtp),
 		cmocka_unit_test(in_several_transactions),
 		cmocka_unit_test(again),
+		cmocka_unit_test(deliver_by),
 		cmocka_unit_test(login),
 		cmocka_unit_test(scram),
 	};

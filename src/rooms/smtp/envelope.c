@@ -92,6 +92,7 @@ take_wishes(struct smtp_session *s, const struct smtp_mail *m, struct txn *t)
 	t->priority = m->priority;
 	t->ret = m->ret;
 	t->by_return = m->by_return;
+	t->by_trace = m->by_trace;
 	if (m->by)
 		t->by_us = now + (int64_t)m->by_s * 1000000;
 	if (m->hold_for_s != 0)

@@ -91,6 +91,7 @@ queue_it(struct smtp_session *s, struct content *c, const struct smtp_scan_judge
 		.by_mode = s->txn.by_us == 0 ? SMTP_QUEUE_BY_MODE_NONE
 		    : s->txn.by_return ? SMTP_QUEUE_BY_MODE_GIVE_UP
 				       : SMTP_QUEUE_BY_MODE_NOTIFY,
+		.by_trace = s->txn.by_trace,
 		.size = c->size,
 		.received_us = clock_wall_us(),
 		.rcpts = s->txn.rcpts,

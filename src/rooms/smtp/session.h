@@ -101,7 +101,7 @@ struct txn {
 	struct slice envid;
 	int64_t hold_until_us; /* RFC 4865; 0: none */
 	int64_t by_us;	     /* RFC 2852; 0: none */
-	bool by_return;
+	bool by_return, by_trace;
 	struct smtp_queue_rcpt *rcpts;
 	size_t n_rcpts, cap_rcpts, rcpt_bytes;
 	size_t commands; /* RCPT so far, accepted or not */

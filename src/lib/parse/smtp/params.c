@@ -246,6 +246,8 @@ by_param(struct slice value, struct arena *a, struct smtp_mail *m)
 	uint32_t n;
 
 	(void)a;
+	if (!minus)
+		(void)cur_byte(&c, '+');
 	if (!nine_digits(&c, &n) || !cur_byte(&c, ';'))
 		return SMTP_SYNTAX_PARAM;
 	m->by = true;
@@ -253,7 +255,7 @@ by_param(struct slice value, struct arena *a, struct smtp_mail *m)
 	m->by_return = cur_iword(&c, S("R"));
 	if (!m->by_return && !cur_iword(&c, S("N")))
 		return SMTP_SYNTAX_PARAM;
-	(void)cur_iword(&c, S("T"));
+	m->by_trace = cur_iword(&c, S("T"));
 	return good(cur_done(&c) && (!m->by_return || m->by_s > 0));
 }
 

@@ -42,6 +42,7 @@ struct smtp_mail {
 	bool by;	       /* BY= was said */
 	int32_t by_s;	       /* seconds from now, may be negative */
 	bool by_return;	       /* mode R; otherwise N */
+	bool by_trace;	       /* T: tell of every relay */
 	int priority;	       /* -9..9 */
 };
 

@@ -174,6 +174,10 @@ smtp_offer_line(struct smtp_offer *o, struct slice body)
 	} else if (slice_istarts(w, S("AUTH="))) {
 		mechanisms(o, slice_from(w, 5)); /* an old form that still exists */
 		mechanisms(o, body);
+	} else if (slice_ieq(w, S("DELIVERBY"))) {
+		o->deliverby = true;
+		if (slice_word(&body, &value))
+			(void)slice_u64(value, &o->min_by);
 	} else if (slice_ieq(w, S("LIMITS"))) {
 		limits(o, body);
 	}

@@ -26,9 +26,10 @@ struct smtp_reply {
 
 /* What EHLO may offer, and how. */
 struct smtp_offer {
-	bool starttls, pipelining, size, eightbit, smtputf8, dsn, requiretls, chunking, enhanced;
+	bool starttls, pipelining, size, eightbit, smtputf8, dsn, requiretls, chunking, enhanced, deliverby;
 	bool plain, login, scram, scram_plus; /* mechanisms of AUTH; SCRAM-SHA-256 and -PLUS */
 	uint64_t size_limit; /* 0: none said */
+	uint64_t min_by;     /* DELIVERBY (RFC 2852): the least time that mode R may give, in s; 0: none said */
 	uint64_t rcpt_limit; /* LIMITS RCPTMAX (RFC 9422); 0: none said */
 };
 

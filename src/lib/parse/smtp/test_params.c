@@ -141,6 +141,8 @@ static const struct {
 	{ "BY=120;R", SMTP_OFFER_BY, true },
 	{ "BY=98;nT", SMTP_OFFER_BY, true },
 	{ "BY=-5;N", SMTP_OFFER_BY, true },
+	{ "BY=+5;R", SMTP_OFFER_BY, true },
+	{ "BY=+-5;N", SMTP_OFFER_BY, false },
 	{ "BY=0;N", SMTP_OFFER_BY, true },
 	{ "BY=0;R", SMTP_OFFER_BY, false },
 	{ "BY=-5;R", SMTP_OFFER_BY, false },
@@ -188,9 +190,9 @@ values(void **state)
 	assert_int_equal(smtp_mail_parse(S("FROM:<> RET=HDRS ENVID=a+20b BY=-7;N MT-PRIORITY=-3 REQUIRETLS "
 	    "HOLDUNTIL=2026-11-25T20:15:00Z SMTPUTF8"), ALL, a, &m, &why), SMTP_SYNTAX_OK);
 	assert_true(m.ret == SMTP_RET_HDRS && slice_eq(m.envid, S("a+20b")) && m.by && m.by_s == -7 &&
-	    !m.by_return && m.priority == -3 && m.requiretls && m.utf8 && m.hold_until_s == 1795637700);
+	    !m.by_return && !m.by_trace && m.priority == -3 && m.requiretls && m.utf8 && m.hold_until_s == 1795637700);
 	assert_int_equal(smtp_mail_parse(S("FROM:<> BY=60;RT HOLDFOR=30"), ALL, a, &m, &why), SMTP_SYNTAX_OK);
-	assert_true(m.by_s == 60 && m.by_return && m.hold_for_s == 30 && m.ret == SMTP_RET_UNSAID);
+	assert_true(m.by_s == 60 && m.by_return && m.by_trace && m.hold_for_s == 30 && m.ret == SMTP_RET_UNSAID);
 }
 
 /* Addresses beyond ASCII: only with SMTPUTF8, only valid UTF-8, nothing that moves a cursor (S-046). */

@@ -122,6 +122,10 @@ offers(void **state)
 		assert_false(o.enhanced);
 	}
 	o = (struct smtp_offer){ 0 };
+	smtp_offer_line(&o, S("DELIVERBY"));
+	assert_true(o.deliverby && o.min_by == 0);
+	smtp_offer_line(&o, S("deliverby 240"));
+	assert_true(o.deliverby && o.min_by == 240);
 	smtp_offer_line(&o, S("SIZE"));
 	assert_true(o.size && o.size_limit == 0);
 	smtp_offer_line(&o, S("SIZE 99999999999999999999999"));
