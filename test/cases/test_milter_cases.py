@@ -59,12 +59,14 @@ def common_rule(request):
 
 
 def send(house, token, to=("alice@example.test",), text=TEXT, sender="a@far.test"):
-    """The reply to the content, or the first refusal: (code, words)."""
+    """The reply to the content, or the last refusal, where all are refused: (code, words)."""
     with smtplib.SMTP("127.0.0.1", house.ports["smtp"], timeout=60) as s:
         s.ehlo("client.test")
         assert s.mail(sender)[0] == 250
-        for one in to:
-            assert s.rcpt(one)[0] == 250
+        replies = [s.rcpt(one) for one in to]
+        if all(code != 250 for code, _ in replies):
+            return replies[-1][0], replies[-1][1].decode()
+        assert all(code == 250 for code, _ in replies), replies
         code, words = s.data(text.format(token))
         return code, words.decode()
 
@@ -104,6 +106,52 @@ def test_refusals(world, token, stage, answer, code):
     assert found(world, token) == 0
 
 
+@pytest.mark.parametrize("answer,code,words", [(REJECT, 550, "5.7.1 refused"), (TEMPFAIL, 451, "4.7.1 try later"),
+                                               (reply("553 5.7.9 not bob"), 553, "5.7.9 not bob"),
+                                               (reply("452 4.2.9 come again"), 452, "4.2.9 come again")],
+                         ids=["reject", "tempfail", "5xx", "4xx"])
+def test_one_recipient_is_refused(world, token, answer, code, words):
+    """That one alone, at its RCPT and with the milter's words; the others get the message."""
+    world.milter.set(R=lambda data: [answer] if b"bob@" in data else [CONTINUE])
+    with smtplib.SMTP("127.0.0.1", world.ports["smtp"], timeout=60) as s:
+        s.ehlo("client.test")
+        assert s.mail("a@far.test")[0] == 250
+        assert s.rcpt("alice@example.test")[0] == 250
+        assert s.rcpt("bob@example.test") == (code, words.encode())
+        assert s.data(TEXT.format(token))[0] == 250
+    wait_for(lambda: found(world, token) == 1)
+    assert found(world, token, "bob") == 0
+    refusal = world.events("smtp.rejected" if code >= 500 else "smtp.deferred")[-1]
+    assert "bob@example.test" in str(refusal), refusal
+
+
+@pytest.mark.parametrize("how", [CLOSE, GARBAGE, SILENCE])
+def test_a_milter_that_dies_at_a_recipient(world, token, how):
+    """No word about it is 4xx for that one, and no acceptance."""
+    world.milter.set(R=lambda data: [how] if b"bob@" in data else [CONTINUE])
+    with smtplib.SMTP("127.0.0.1", world.ports["smtp"], timeout=60) as s:
+        s.ehlo("client.test")
+        assert s.mail("a@far.test")[0] == 250
+        assert s.rcpt("alice@example.test")[0] == 250
+        code, words = s.rcpt("bob@example.test")
+        assert (code, words[:5]) == (451, b"4.7.1")
+        assert s.data(TEXT.format(token))[0] == 250
+    wait_for(lambda: found(world, token) == 1)
+    assert found(world, token, "bob") == 0
+
+
+def test_a_milter_that_changed_its_mind(world, token):
+    """Who was accepted and is refused after the data refuses the message: never dropped silently."""
+    asked = []
+
+    def once(data):
+        asked.append(data)
+        return [REJECT if len(asked) > 2 and b"bob@" in data else CONTINUE]
+    world.milter.set(R=once)
+    assert send(world, token, to=("alice@example.test", "bob@example.test"))[0] == 550
+    assert found(world, token) == 0 and found(world, token, "bob") == 0
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_accept_and_discard(world, token, stage):
     world.milter.set(**{stage: [ACCEPT]})
@@ -119,14 +167,14 @@ def test_what_it_hears(world, token):
     world.milter.set(actions=0x1, steps=0)
     assert send(world, token, to=("alice@example.test", "bob@example.test"))[0] == 250
     m = world.milter
-    assert m.said("C") == [b"[127.0.0.1]\x004\x00\x00127.0.0.1\x00"]
-    assert m.said("H") == [b"client.test\0"] and m.said("M") == [b"<a@far.test>\0"]
-    assert m.said("R") == [b"<alice@example.test>\0", b"<bob@example.test>\0"]
+    assert m.said("C") == [b"[127.0.0.1]\x004\x00\x00127.0.0.1\x00"] * 3
+    assert m.said("H") == [b"client.test\0"] * 3 and m.said("M") == [b"<a@far.test>\0"] * 3
+    assert m.said("R") == [b"<alice@example.test>\0", b"<bob@example.test>\0"] * 2
     names = [d.split(b"\0")[0] for d in m.said("L")]
     assert names == [b"From", b"To", b"Subject", b"X-One", b"X-Two"]
     assert m.said("B") == [b"hello\r\n"]
     order = "".join(c for c, _ in m.seen if c != "D")
-    assert order == "OCHMRRTLLLLLNBEQ"
+    assert order == "OCHMRQ" * 2 + "OCHMRRTLLLLLNBEQ"  # each recipient before it is accepted, then the message
     verdict = world.events("milter.verdict")[-1]
     assert verdict["milter"] == "scripted" and verdict["verdict"] == "accept"
     assert any(verdict["queue_id"] == e["queue_id"] for e in world.events("smtp.accepted"))
@@ -135,7 +183,7 @@ def test_what_it_hears(world, token):
 def test_it_hears_only_what_it_wants(world, token):
     world.milter.set(steps=0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x200)
     assert send(world, token)[0] == 250
-    assert "".join(c for c, _ in world.milter.seen if c != "D") == "OEQ"
+    assert "".join(c for c, _ in world.milter.seen if c != "D") == "OQOEQ"
     world.milter.set(steps=0xff080, E=[add("X-Silent", "yes"), CONTINUE])
     assert send(world, token + "s")[0] == 250
     assert "X-Silent: yes\r\n" in source(world, token + "s")

@@ -35,7 +35,7 @@ def body(data):
 
 
 class Milter:
-    """plan: stage -> its answers (the last is the verdict); stages that are not in it are continued. After each message
+    """plan: stage -> its answers (the last is the verdict), or what makes them of what was said; stages that are not in it are continued. After each message
     `seen` has what was said: [(command, data)]."""
 
     def __init__(self, at):
@@ -78,8 +78,9 @@ class Milter:
             got += more
         return got
 
-    def answers(self, stage):
-        return self.plan.get(stage, [CONTINUE])
+    def answers(self, stage, data):
+        plan = self.plan.get(stage, [CONTINUE])
+        return plan(data) if callable(plan) else plan
 
     def talk(self, s):
         silent = {"C": 0x1000, "H": 0x2000, "M": 0x4000, "R": 0x8000, "T": 0x10000, "L": 0x80, "N": 0x40000, "B": 0x80000}
@@ -96,7 +97,7 @@ class Milter:
                 elif command == "D" or self.steps & silent.get(command, 0):
                     continue
                 else:
-                    given = self.answers(command)
+                    given = self.answers(command, rest)
                 for one in given:
                     if one == SILENCE:
                         self.held.append(s)

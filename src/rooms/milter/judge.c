@@ -15,6 +15,7 @@ struct work {
 	struct milter_message message;
 	struct buf body[MILTERS]; /* what message.body points into */
 	uint64_t until_ms;
+	bool recipient;
 	struct smtp_milter_ask_answer *out;
 };
 
@@ -129,6 +130,8 @@ settle(struct work *w, struct milter_talk *t, enum milter_outcome end, size_t i,
 
 	if (end == MILTER_FAILED)
 		return failed(w, t->conf, t->stage, t->why);
+	if (w->recipient && end != MILTER_REFUSED) /* what is discarded is discarded whole, at its end */
+		return end == MILTER_PASSED;
 	TELL(w, EVENT_MILTER_VERDICT, EF("milter", t->conf->name), EF("verdict", words[end]), EF("at", slice_z(t->stage)),
 	    EN("code", t->code), EF("text", t->text), EN("changes", t->n_wishes), EN("new_body", t->has_body), EN("ms", ms));
 	if (end == MILTER_REFUSED) {
@@ -154,7 +157,7 @@ ask(struct work *w, size_t i)
 	const struct milter_conf *m = &w->s->milter[i];
 	uint64_t begun = clock_mono_ms(), patience = begun + m->timeout_ms;
 	struct milter_talk t = { .settings = w->s, .conf = m, .in = w->in, .message = &w->message, .a = w->a,
-		.until_ms = w->until_ms };
+		.until_ms = w->until_ms, .recipient = w->recipient };
 	const char *why = "cannot be reached";
 	struct stream io = { 0 };
 	enum milter_outcome end;
@@ -172,23 +175,43 @@ ask(struct work *w, size_t i)
 	return more;
 }
 
+/* True: none of those that hear of this phase objects. */
+static bool
+ask_all(struct work *w, bool outgoing)
+{
+	bool more = true;
+
+	*w->out = (struct smtp_milter_ask_answer){ .action = SMTP_MILTER_ACTION_ACCEPT };
+	for (size_t i = 0; more && i < w->s->n; i++)
+		if (outgoing ? w->s->milter[i].outgoing : w->s->milter[i].incoming)
+			more = ask(w, i);
+	return more;
+}
+
+void
+milter_recipient(const struct milter_settings *s, const struct milter_backend *back,
+    const struct smtp_milter_ask *in, bool outgoing, struct arena *a, struct smtp_milter_ask_answer *out)
+{
+	struct work w = { .s = s, .back = back, .in = in, .a = a, .until_ms = clock_mono_ms() + MILTER_TOTAL_MS,
+		.recipient = true, .out = out };
+
+	(void)ask_all(&w, outgoing);
+}
+
 void
 milter_judge(const struct milter_settings *s, const struct milter_backend *back,
     const struct smtp_milter_ask *in, bool outgoing, struct slice bytes, int fd, struct arena *a,
     struct smtp_milter_ask_answer *out)
 {
 	struct work w = { .s = s, .back = back, .in = in, .a = a, .until_ms = clock_mono_ms() + MILTER_TOTAL_MS, .out = out };
-	bool more = true;
+	bool more;
 
-	*out = (struct smtp_milter_ask_answer){ .action = SMTP_MILTER_ACTION_ACCEPT };
 	if (!milter_message_read(&w.message, bytes, in->trace_at, in->trace, a)) {
 		*out = (struct smtp_milter_ask_answer){ .action = SMTP_MILTER_ACTION_REJECT, .code = 552, .enhanced = S("5.3.4"),
 			.text = S("the header has too many fields") };
 		return;
 	}
-	for (size_t i = 0; more && i < s->n; i++)
-		if (outgoing ? s->milter[i].outgoing : s->milter[i].incoming)
-			more = ask(&w, i);
+	more = ask_all(&w, outgoing);
 	if (more && w.message.changed) {
 		out->at = in->size;
 		out->changed = milter_message_write(&w.message, fd, out->at, s->max_size, &out->length);

@@ -91,6 +91,7 @@ struct milter_talk {
 	struct arena *a;
 	struct stream *io; /* connected; the caller closes it */
 	uint64_t until_ms; /* clock_mono_ms() when the time for this message is over */
+	bool recipient; /* to the first recipient and no further: there is no message yet */
 	/* set by the talk */
 	uint32_t actions, steps;
 	struct milter_wish *wish;
@@ -121,5 +122,8 @@ struct milter_backend {
 void milter_judge(const struct milter_settings *s, const struct milter_backend *back,
     const struct smtp_milter_ask *in, bool outgoing, struct slice bytes, int fd, struct arena *a,
     struct smtp_milter_ask_answer *out);
+/* What they say of in's one recipient, whose message is still to come: accept, reject or defer. */
+void milter_recipient(const struct milter_settings *s, const struct milter_backend *back,
+    const struct smtp_milter_ask *in, bool outgoing, struct arena *a, struct smtp_milter_ask_answer *out);
 /* out: 4xx, with this text. */
 void milter_defer(struct smtp_milter_ask_answer *out, struct slice text);

@@ -17,23 +17,32 @@ struct task {
 	struct milter_room *room;
 	struct arena *a; /* holds this struct and everything of the message */
 	struct ipc_call call;
-	bool outgoing;
+	bool outgoing, recipient; /* recipient: in has one, and no message yet */
 	struct smtp_milter_ask in;
 	int fd;
 };
 
 /* ---- in a worker's thread ---- */
 
+static bool
+answer_recipient(struct ipc_call *call, const struct smtp_milter_ask_answer *out)
+{
+	struct smtp_milter_recipient_answer said = { .action = out->action, .code = out->code, .enhanced = out->enhanced,
+		.text = out->text };
+
+	return smtp_milter_recipient_answer(call, &said);
+}
+
 static void
 answer(struct task *t, const struct smtp_milter_ask_answer *out)
 {
 	struct smtp_milter_ask_answer small;
 
-	if (smtp_milter_ask_answer(&t->call, out))
+	if (t->recipient ? answer_recipient(&t->call, out) : smtp_milter_ask_answer(&t->call, out))
 		return;
 	/* it does not fit a frame, or the asker is gone, who then does not hear this either */
 	milter_defer(&small, S("the filters want too much, try later"));
-	if (!smtp_milter_ask_answer(&t->call, &small))
+	if (t->recipient || !smtp_milter_ask_answer(&t->call, &small))
 		(void)ipc_refuse(&t->call);
 }
 
@@ -57,6 +66,11 @@ run(struct pool_conv *pc, enum pool_why why)
 	void *p = MAP_FAILED;
 
 	(void)why;
+	if (t->recipient) {
+		milter_recipient(&t->room->settings, &t->room->back, &t->in, t->outgoing, t->a, &out);
+		answer(t, &out);
+		return POOL_END;
+	}
 	/* private: a shared mapping would keep smtp from sealing the file against writing */
 	if (sound(t))
 		p = mmap(NULL, (size_t)t->in.size, PROT_READ, MAP_PRIVATE, t->fd, 0);
@@ -108,33 +122,57 @@ copy_request(struct arena *a, const struct smtp_milter_ask *m, struct smtp_milte
 	return true;
 }
 
-static void
-on_ask(void *ctx, struct ipc_call *call, struct smtp_milter_ask *m)
+/* False, with nothing taken, when there is too much to do. */
+static bool
+begin(struct milter_asker *asker, struct ipc_call *call, struct smtp_milter_ask *m, bool recipient)
 {
-	struct milter_asker *asker = ctx;
 	struct milter_room *r = asker->room;
 	struct arena *a = arena_new("message", ARENA);
 	struct task *t = ARENA_NEW(a, struct task);
 
 	PN_ASSERT(t != NULL);
 	if (r->stopping || pool_size(r->pool) >= MILTER_WAITING || !copy_request(a, m, &t->in)) {
-		struct smtp_milter_ask_answer out;
-
-		milter_defer(&out, S("busy, try later"));
-		(void)smtp_milter_ask_answer(call, &out);
 		arena_free(&a);
-		return;
+		return false;
 	}
 	t->room = r;
 	t->a = a;
 	t->call = *call;
 	t->outgoing = asker->phase == SMTP_MILTER_PHASE_SUBMISSION;
+	t->recipient = recipient;
 	t->fd = fd_take(&m->fd);
 	t->pc.fd = -1;
 	pool_add(r->pool, &t->pc);
+	return true;
 }
 
-static const struct smtp_milter_server handlers = { .ask = on_ask };
+static void
+on_ask(void *ctx, struct ipc_call *call, struct smtp_milter_ask *m)
+{
+	struct smtp_milter_ask_answer out;
+
+	if (begin(ctx, call, m, false))
+		return;
+	milter_defer(&out, S("busy, try later"));
+	(void)smtp_milter_ask_answer(call, &out);
+}
+
+static void
+on_recipient(void *ctx, struct ipc_call *call, struct smtp_milter_recipient *m)
+{
+	struct smtp_milter_address one = { m->address };
+	struct smtp_milter_ask in = { .queue_id = m->queue_id, .session = m->session, .peer_ip = m->peer_ip, .helo = m->helo,
+		.sender = m->sender, .login = m->login, .tls_version = m->tls_version, .cipher = m->cipher, .rcpts = &one,
+		.n_rcpts = 1, .fd = -1 };
+	struct smtp_milter_ask_answer out;
+
+	if (begin(ctx, call, &in, true))
+		return;
+	milter_defer(&out, S("busy, try later"));
+	(void)answer_recipient(call, &out);
+}
+
+static const struct smtp_milter_server handlers = { .ask = on_ask, .recipient = on_recipient };
 
 static void
 asker_drop(struct milter_asker *k)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * One talk with one milter: the stages of a session, said again in their order, and an answer to each. Only
  * what was negotiated is said and taken; whatever else comes is a failure, as are silence and a closed
- * connection. A recipient that is refused refuses the message: all of them were promised the same answer. */
+ * connection. Each recipient was asked of in a talk of its own before it was accepted; one that is refused after
+ * that refuses the message, because all that are left were promised the same answer. */
 #include "lib/base/own.h"
 #include "lib/clock/clock.h"
 #include "rooms/milter/milter.h"
@@ -441,11 +442,12 @@ milter_talk(struct milter_talk *t)
 	} stages[] = { { "negotiation", options }, { "connect", connected }, { "helo", helo }, { "mail", mail },
 		{ "rcpt", recipients }, { "data", data }, { "header", headers }, { "end of header", end_of_headers },
 		{ "body", body }, { "end of body", end_of_body } };
+	const size_t n = t->recipient ? 5 : sizeof stages / sizeof stages[0];
 	enum turn turn = GO;
 
 	buf_init(&t->packet, 2 * LIMIT_MILTER_PACKET);
 	buf_init(&t->body, (size_t)t->settings->max_size);
-	for (size_t i = 0; turn == GO && i < sizeof stages / sizeof stages[0]; i++) {
+	for (size_t i = 0; turn == GO && i < n; i++) {
 		t->stage = stages[i].name;
 		turn = stages[i].run(t);
 	}

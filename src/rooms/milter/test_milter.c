@@ -297,11 +297,54 @@ failures(void **state)
 	}
 }
 
+/* One recipient, before there is a message: its own words, and whatever fails is 4xx. */
+static void
+one_recipient(void **state)
+{
+	static const struct {
+		const char *name;
+		struct slice one, two;
+		enum smtp_milter_action action;
+		unsigned code, dialed;
+	} rows[] = {
+		{ "no objection", S_INIT(ALL C2 C2), S_INIT(ALL C2 C2), SMTP_MILTER_ACTION_ACCEPT, 0, 2 },
+		{ "accept", S_INIT(ALL C2 C P1("a")), S_INIT(ALL C2 C2), SMTP_MILTER_ACTION_ACCEPT, 0, 2 },
+		{ "refused", S_INIT(ALL C2 C P1("r")), S_INIT(""), SMTP_MILTER_ACTION_REJECT, 550, 1 },
+		{ "by the second", S_INIT(ALL C2 C2), S_INIT(ALL C2 C "\0\0\0\x10y553 5.7.9 none\0"), SMTP_MILTER_ACTION_REJECT, 553, 2 },
+		{ "not now", S_INIT(ALL C2 C P1("t")), S_INIT(""), SMTP_MILTER_ACTION_DEFER, 451, 1 },
+		{ "no such sender", S_INIT(ALL C2 P1("r")), S_INIT(""), SMTP_MILTER_ACTION_REJECT, 550, 1 },
+		{ "discard comes at the end", S_INIT(ALL C2 C P1("d")), S_INIT(""), SMTP_MILTER_ACTION_ACCEPT, 0, 1 },
+		{ "gone before", S_INIT(""), S_INIT(""), SMTP_MILTER_ACTION_DEFER, 451, 1 },
+		{ "gone at it", S_INIT(ALL C2 C), S_INIT(""), SMTP_MILTER_ACTION_DEFER, 451, 1 },
+		{ "a change", S_INIT(ALL C2 C "\0\0\0\5hA\0b\0"), S_INIT(""), SMTP_MILTER_ACTION_DEFER, 451, 1 },
+	};
+	static struct smtp_milter_address to[] = { { S_INIT("bob@example.test") } };
+	struct smtp_milter_ask in = { .queue_id = S("q.1"), .sender = S("a@b.example"), .rcpts = to, .n_rcpts = 1, .fd = -1 };
+	struct milter_backend back = { .connect = dial, .event = hear_event };
+	struct milter_settings s = settings;
+
+	s.n = 2;
+	s.milter[0] = (struct milter_conf){ .name = S("one"), .timeout_ms = 1000, .incoming = true };
+	s.milter[1] = (struct milter_conf){ .name = S("two"), .timeout_ms = 1000, .incoming = true };
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		own(arena_p) a = arena_new("test", 1 << 22);
+		struct smtp_milter_ask_answer out;
+
+		world.said[0] = rows[i].one;
+		world.said[1] = rows[i].two;
+		world.dialed = 0;
+		milter_recipient(&s, &back, &in, false, a, &out);
+		if (out.action != rows[i].action || out.code != rows[i].code || world.dialed != rows[i].dialed)
+			fail_msg("%s: %d, code %u, %u asked", rows[i].name, out.action, out.code, world.dialed);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(messages), cmocka_unit_test(odd_messages), cmocka_unit_test(talk_table),
-		cmocka_unit_test(never_accept), cmocka_unit_test(what_is_said), cmocka_unit_test(in_a_row), cmocka_unit_test(failures) };
+		cmocka_unit_test(never_accept), cmocka_unit_test(what_is_said), cmocka_unit_test(in_a_row), cmocka_unit_test(failures),
+		cmocka_unit_test(one_recipient) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,8 +45,10 @@ struct smtp_filter_word {
 /* Shows the sealed content to the milters, where there are any. True: go on with it, changed as they want
  * it. False: the reply was given. */
 bool smtp_filtered(struct smtp_session *s, struct content *c, struct smtp_filter_word *word);
-/* Refuses with the words of a judge, which may hold a stranger's bytes, and a code that is of its class. */
-void smtp_verdict_reply(struct smtp_session *s, bool defer, unsigned code, struct slice enhanced, struct slice text);
+/* Refuses, as smtp_refuse() does, with the words of a judge, which may hold a stranger's bytes, and a code that is of
+ * its class. */
+void smtp_verdict_reply(struct smtp_session *s, const char *where, struct slice address, bool defer, unsigned code,
+    struct slice enhanced, struct slice text);
 /* Asks scan about the sealed content. True: go on with it, changed as scan wants it; v says what scan
  * wants beyond that. False: the reply was given. */
 bool smtp_judged(struct smtp_session *s, struct content *c, struct smtp_scan_judge_answer *v);

@@ -273,6 +273,8 @@ not_local(struct smtp_session *s, const struct asked *asked)
 		smtp_refuse(s, "rcpt", address, 550, "5.7.1", "no relaying");
 	else if (!s->conf->relay)
 		smtp_refuse(s, "rcpt", address, 550, "5.4.4", "no way out of this server is configured");
+	else if (!smtp_filtered_recipient(s, address))
+		return;
 	else if (!add_targets(&s->txn, &out, asked))
 		smtp_refuse(s, "rcpt", address, 452, "4.5.3", "too many recipients");
 	else
@@ -301,6 +303,8 @@ judge(struct smtp_session *s, const struct asked *asked, const struct smtp_auth_
 	case SMTP_AUTH_RCPT_STATUS_OK:
 		if (out->n_targets == 0)
 			unknown_user(s, address);
+		else if (!smtp_filtered_recipient(s, address))
+			return;
 		else if (!add_targets(&s->txn, out, asked))
 			smtp_refuse(s, "rcpt", address, 452, "4.5.3", "too many recipients");
 		else

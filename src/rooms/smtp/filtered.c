@@ -71,6 +71,33 @@ ask(struct smtp_session *s, const struct content *c, int fd, struct smtp_milter_
 	return s->back->filter(s->back->ctx, &in, clock_mono_ms() + SMTP_MILTER_MS, s->txn.arena, out) == IPC_OK;
 }
 
+bool
+smtp_filtered_recipient(struct smtp_session *s, struct slice address)
+{
+	own(arena_p) a = arena_new("filtered", LIMIT_ARENA_SESSION);
+	struct smtp_milter_recipient in = { .queue_id = slice_z(s->txn.queue_id),
+		.session = s->peer.session,
+		.peer_ip = slice_of(s->peer.ip.b, s->peer.ip.n),
+		.helo = slice_head(buf_slice(&s->helo), 255),
+		.sender = s->txn.sender,
+		.login = buf_slice(&s->account),
+		.tls_version = slice_z(s->peer.tls_version),
+		.cipher = slice_z(s->peer.cipher),
+		.address = address };
+	struct smtp_milter_recipient_answer out;
+
+	if (!s->conf->milter)
+		return true;
+	if (s->back->filter_recipient(s->back->ctx, &in, clock_mono_ms() + SMTP_MILTER_MS, a, &out) != IPC_OK) {
+		smtp_refuse(s, "rcpt", address, 451, "4.7.1", "a filter is not available, try later");
+		return false;
+	}
+	if (out.action == SMTP_MILTER_ACTION_ACCEPT)
+		return true;
+	smtp_verdict_reply(s, "rcpt", address, out.action != SMTP_MILTER_ACTION_REJECT, out.code, out.enhanced, out.text);
+	return false;
+}
+
 static bool
 keep(void *arg, struct slice piece)
 {
@@ -131,7 +158,7 @@ smtp_filtered(struct smtp_session *s, struct content *c, struct smtp_filter_word
 	if (fd < 0 || !ask(s, c, fd, &out))
 		return not_now(s);
 	if (out.action == SMTP_MILTER_ACTION_REJECT || out.action == SMTP_MILTER_ACTION_DEFER) {
-		smtp_verdict_reply(s, out.action == SMTP_MILTER_ACTION_DEFER, out.code, out.enhanced, out.text);
+		smtp_verdict_reply(s, "data", S(""), out.action == SMTP_MILTER_ACTION_DEFER, out.code, out.enhanced, out.text);
 		return false;
 	}
 	word->discard = out.action == SMTP_MILTER_ACTION_DISCARD;

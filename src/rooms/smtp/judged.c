@@ -56,7 +56,8 @@ author_permitted(struct smtp_session *s, struct slice from)
 }
 
 void
-smtp_verdict_reply(struct smtp_session *s, bool defer, unsigned code, struct slice enhanced, struct slice text)
+smtp_verdict_reply(struct smtp_session *s, const char *where, struct slice address, bool defer, unsigned code,
+    struct slice enhanced, struct slice text)
 {
 	own(buf_t) status = { .max = 17 };
 	own(buf_t) words = { .max = 512 };
@@ -68,7 +69,7 @@ smtp_verdict_reply(struct smtp_session *s, bool defer, unsigned code, struct sli
 	(void)buf_byte(&status, 0);
 	(void)buf_printable(&words, text, 400);
 	(void)buf_byte(&words, 0);
-	smtp_refuse(s, "data", S(""), code, enhanced.n > 0 ? (const char *)status.p : defer ? "4.7.1" : "5.7.1",
+	smtp_refuse(s, where, address, code, enhanced.n > 0 ? (const char *)status.p : defer ? "4.7.1" : "5.7.1",
 	    text.n > 0 ? (const char *)words.p : "refused");
 }
 
@@ -91,7 +92,7 @@ smtp_judged(struct smtp_session *s, struct content *c, struct smtp_scan_judge_an
 		return false;
 	}
 	if (v->action == SMTP_SCAN_ACTION_REJECT || v->action == SMTP_SCAN_ACTION_DEFER) {
-		smtp_verdict_reply(s, v->action == SMTP_SCAN_ACTION_DEFER, v->code, v->enhanced, v->text);
+		smtp_verdict_reply(s, "data", S(""), v->action == SMTP_SCAN_ACTION_DEFER, v->code, v->enhanced, v->text);
 		return false;
 	}
 	if (!author_permitted(s, v->from))

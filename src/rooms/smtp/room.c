@@ -122,6 +122,13 @@ ask_filter(void *ctx, const struct smtp_milter_ask *in, uint64_t deadline_ms, st
 	return smtp_milter_ask(((struct smtp_room *)ctx)->milter, in, deadline_ms, a, out);
 }
 
+static enum ipc_status
+ask_filter_recipient(void *ctx, const struct smtp_milter_recipient *in, uint64_t deadline_ms, struct arena *a,
+    struct smtp_milter_recipient_answer *out)
+{
+	return smtp_milter_recipient(((struct smtp_room *)ctx)->milter, in, deadline_ms, a, out);
+}
+
 static void
 tell_event(void *ctx, enum event_kind kind, uint64_t session, struct slice queue_id,
     struct slice account, const struct event_field *fields, size_t n)
@@ -447,7 +454,7 @@ smtp_room_init(struct smtp_room *r, struct proc *p, struct loop *l, const struct
 	r->scan = ipc_client_new("scan");
 	r->milter = ipc_client_new("milter");
 	r->back = (struct smtp_backend){ .rcpt = ask_rcpt, .login = ask_login, .scram_first = ask_scram_first,
-		.scram_final = ask_scram_final, .owns = ask_owns, .accept = ask_accept, .judge = ask_judge, .filter = ask_filter, .stressed = is_stressed,
+		.scram_final = ask_scram_final, .owns = ask_owns, .accept = ask_accept, .judge = ask_judge, .filter = ask_filter, .filter_recipient = ask_filter_recipient, .stressed = is_stressed,
 		.starttls = give_to_door, .event = tell_event, .ctx = r };
 	r->pool = pool_new(l, &conv_ops, SMTP_THREADS, SMTP_STACK);
 }

@@ -85,6 +85,8 @@ struct smtp_backend {
 	bool (*stressed)(void *ctx); /* there is more to do than can be done soon */
 	enum ipc_status (*filter)(void *ctx, const struct smtp_milter_ask *in, uint64_t deadline_ms,
 	    struct arena *a, struct smtp_milter_ask_answer *out);
+	enum ipc_status (*filter_recipient)(void *ctx, const struct smtp_milter_recipient *in, uint64_t deadline_ms,
+	    struct arena *a, struct smtp_milter_recipient_answer *out);
 	void (*starttls)(void *ctx, struct smtp_session *s, int fd);
 	void (*event)(void *ctx, enum event_kind kind, uint64_t session, struct slice queue_id,
 	    struct slice account, const struct event_field *fields, size_t n);
@@ -270,6 +272,8 @@ void smtp_rcpt(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_data_begin(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_xclient(struct smtp_session *s, const struct smtp_command *cmd);
 void smtp_bdat(struct smtp_session *s, const struct smtp_command *cmd);
+/* filtered.c: may the milters have this recipient, who could be had? False: the reply to RCPT was given. */
+bool smtp_filtered_recipient(struct smtp_session *s, struct slice address);
 /* envelope.c, for milters: takes away what RCPT named so, or goes to that address; one more recipient, where
  * auth accepts it as it would from this client; another sender. False, with nothing changed, where it may not be. */
 void smtp_rcpt_drop(struct smtp_session *s, struct slice address);

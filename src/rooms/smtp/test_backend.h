@@ -31,7 +31,10 @@ struct world {
 	struct smtp_milter_ask_answer word; /* what milters say, ... */
 	struct slice rewrite;		    /* ... and make of the message */
 	uint64_t behind;
-	unsigned filtered;
+	unsigned filtered, filtered_rcpts;
+	enum ipc_status filter_rcpt_ipc;
+	struct slice unwanted; /* milters say rcpt_word of this address */
+	struct smtp_milter_recipient_answer rcpt_word;
 	unsigned judged, accepted, logins, rcpts_asked, starttls;
 	struct buf message, sender, rcpts, queue_id;
 	uint32_t account;
@@ -295,6 +298,21 @@ world_filter(void *ctx, const struct smtp_milter_ask *in, uint64_t deadline_ms, 
 	return w->filter_ipc;
 }
 
+static enum ipc_status
+world_filter_recipient(void *ctx, const struct smtp_milter_recipient *in, uint64_t deadline_ms, struct arena *a,
+    struct smtp_milter_recipient_answer *out)
+{
+	struct world *w = ctx;
+
+	(void)deadline_ms;
+	(void)a;
+	w->filtered_rcpts++;
+	*out = (struct smtp_milter_recipient_answer){ .action = SMTP_MILTER_ACTION_ACCEPT };
+	if (slice_eq(in->address, w->unwanted))
+		*out = w->rcpt_word;
+	return w->filter_rcpt_ipc;
+}
+
 static void
 world_starttls(void *ctx, struct smtp_session *s, int fd)
 {
@@ -328,7 +346,7 @@ world_init(struct world *w, bool submission)
 				 .at = { { .enhanced_codes = true, .chunking = true, .smtputf8 = true } } },
 		.back = { .rcpt = world_rcpt, .login = world_login,
 		    .scram_first = world_scram_first, .scram_final = world_scram_final, .owns = world_owns,
-		    .accept = world_accept, .judge = world_judge, .filter = world_filter, .stressed = world_stressed, .starttls = world_starttls,
+		    .accept = world_accept, .judge = world_judge, .filter = world_filter, .filter_recipient = world_filter_recipient, .stressed = world_stressed, .starttls = world_starttls,
 		    .event = world_event, .ctx = w } };
 	buf_init(&w->out, 10000000);
 	buf_init(&w->message, LIMIT_MESSAGE * 2);

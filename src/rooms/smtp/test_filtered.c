@@ -98,11 +98,37 @@ another_envelope(void **state)
 	world_free(&w);
 }
 
+/* One recipient that milters do not want costs the message nothing but that one. */
+static void
+one_recipient(void **state)
+{
+	static const struct slice two = S_INIT(HELLO FROM TO "RCPT TO:<alice@example.test>\r\n" "DATA\r\n" TEXT "NOOP\r\n");
+	struct world w;
+
+	begin(&w, false);
+	w.unwanted = S("bob@example.test");
+	w.rcpt_word = (struct smtp_milter_recipient_answer){ .action = SMTP_MILTER_ACTION_REJECT, .code = 553,
+		.enhanced = S("5.7.9"), .text = S("not bob\r\n250 ok") };
+	(void)world_talk(&w, two, false, false);
+	assert_string_equal(codes(&w), "220 250 250 553 250 354 250 250");
+	assert_true(said(&w.out, "553 5.7.9 not bob") && said(&w.rcpts, "alice@") && !said(&w.rcpts, "bob@"));
+	assert_true(w.accepted == 1 && w.filtered_rcpts == 2 && said(&w.events, "smtp.rejected"));
+	w.rcpt_word = (struct smtp_milter_recipient_answer){ .action = SMTP_MILTER_ACTION_DEFER, .code = 550 };
+	(void)world_talk(&w, two, false, false);
+	assert_string_equal(codes(&w), "220 250 250 451 250 354 250 250");
+	w.filter_rcpt_ipc = IPC_UNAVAILABLE; /* no answer is never an acceptance */
+	(void)world_talk(&w, S(HELLO FROM TO "DATA\r\n"), false, false);
+	assert_string_equal(codes(&w), "220 250 250 451 503");
+	assert_int_equal(w.accepted, 2);
+	world_free(&w);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(no_answer_is_later), cmocka_unit_test(refusals),
-		cmocka_unit_test(another_message), cmocka_unit_test(another_envelope) };
+		cmocka_unit_test(another_message), cmocka_unit_test(another_envelope),
+		cmocka_unit_test(one_recipient) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
