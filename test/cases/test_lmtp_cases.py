@@ -20,6 +20,18 @@ from own import PASSWORD, Own, free_port, wait_for  # noqa: E402
 if os.environ.get("POSTERN_CASES_PEER"):
     pytest.skip("of Postern alone", allow_module_level=True)
 root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start Postfix and Dovecot")
+RULES = """[header in]
+/^Subject: lottery/   REJECT 554 5.7.1 no lottery
+/^Subject: later/     REJECT 4.7.1 come again
+/^Subject: nobody/    DISCARD
+/^Subject: odd/       HOLD odd
+/^Subject: to bob/    REDIRECT bob@example.test
+/^Subject: plain/     PREPEND X-Rule: yes
+
+[body in]
+/^a dirty word/       REPLACE a clean word
+/^buy now/            REJECT 5.7.2 we do not buy
+"""
 MAIL = "From: <a@far.test>\r\nTo: <alice@example.test>\r\nSubject: {}\r\n\r\nhello\r\n.\r\n"
 
 
@@ -28,8 +40,11 @@ def world():
     lmtp, store = free_port(), free_port()
     more = (f'listen lmtp {{ addresses = {{127.0.0.1}} port = {lmtp} from = {{127.0.0.1}} socket = "{{run}}/lmtp" mode = 0666 }}\n'
             f'outbound {{ allow = {{127.0.0.1}} route store.test {{ to = "lmtp:[127.0.0.1]:{store}" }}\n'
-            'route local.test { to = "lmtp:unix:{dir}/store" } }')
-    with Own(more, sender_authentication="enforce") as house:
+            'route local.test { to = "lmtp:unix:{dir}/store" } }\nfilter = "{dir}/filter.rules"\n')
+    own = Own(more, sender_authentication="enforce")
+    with open(own.root + "/filter.rules", "w") as rules:
+        rules.write(RULES)
+    with own as house:
         house.lmtp, house.store = lmtp, store
         yield house
 
@@ -101,6 +116,45 @@ def test_a_reply_for_each_recipient(world, token, way):
     first, then = deliver(to, token, "alice@example.test", "nobody@example.test", "bob@example.test", "x@far.test")
     assert first == ["250", "550", "250", "550"] and then == ["250", "250"]
     assert boxes(world, token) == {"alice": 1, "bob": 1}
+
+
+def talk(house, subject, text, *rcpts):
+    """The replies to the content."""
+    with Talk(house.lmtp) as t:
+        assert t.reply().startswith("220 ") and t.ask("LHLO mta.test").startswith("250")
+        assert t.ask("MAIL FROM:<a@far.test>").startswith("250")
+        assert all(t.ask(f"RCPT TO:<{r}>").startswith("250") for r in rcpts)
+        assert t.ask("DATA").startswith("354")
+        t.s.sendall(f"From: <a@far.test>\r\nSubject: {subject}\r\n\r\n{text}\r\n.\r\n".encode())
+        return [t.reply() for _ in rcpts] + [t.ask("NOOP")[:3]]
+
+
+@pytest.mark.parametrize("subject,text,reply", [("lottery", "x", "554 5.7.1 no lottery"), ("later", "x", "450 4.7.1 come again"),
+                                                ("x", "buy now", "550 5.7.2 we do not buy")])
+def test_rules_refuse_for_each_recipient(world, token, subject, text, reply):
+    both = ("alice@example.test", "bob@example.test")
+    assert talk(world, f"{subject} {token}", text, *both) == [reply, reply, "250"]
+    assert {n: len(Mailbox(world, f"{n}@example.test").find(token, within=0)) for n in ("alice", "bob")} == {"alice": 0, "bob": 0}
+    assert world.queue_length() == 0
+
+
+def test_rules_change_and_send_elsewhere(world, token):
+    both = ("alice@example.test", "bob@example.test")
+    assert [r[:3] for r in talk(world, f"plain {token}p", "a dirty word", *both)] == ["250"] * 3
+    assert boxes(world, token + "p") == {"alice": 1, "bob": 1}
+    got = Mailbox(world, "alice@example.test").find(token + "p")[0]
+    assert b"\r\nX-Rule: yes\r\n" in got and b"a clean word" in got and b"dirty" not in got
+    assert b"Authentication-Results:" not in got  # who sent it was judged where it came from, even with "enforce"
+    assert [r[:3] for r in talk(world, f"to bob {token}b", "x", "alice@example.test", "alice+x@example.test")] == ["250"] * 3
+    assert len(Mailbox(world, "bob@example.test").find(token + "b")) == 1
+    assert [r[:3] for r in talk(world, f"nobody {token}n", "x", *both)] == ["250"] * 3
+    assert [r[:3] for r in talk(world, f"odd {token}o", "x", *both)] == ["250"] * 3
+    time.sleep(0.3)
+    for name, gone in (("alice", "b"), ("alice", "n"), ("bob", "n"), ("alice", "o"), ("bob", "o")):
+        assert len(Mailbox(world, f"{name}@example.test").find(token + gone, within=0)) == 0
+    held = [q for q in world.json("queue", "list") if "odd" in str(q)]
+    assert len(held) == 1, held
+    world.cli("queue", "drop", held[0]["id"])
 
 
 def test_the_socket_has_its_mode(world):

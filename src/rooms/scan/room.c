@@ -43,12 +43,13 @@ static void
 work(struct task *t, struct slice bytes)
 {
 	struct smtp_scan_judge_answer out;
+	bool lmtp = t->phase == SMTP_SCAN_PHASE_LMTP;
 
-	t->job = (struct scan_job){ .conf = &t->room->conf, .back = &t->room->back, .a = t->a, .in = &t->in,
+	t->job = (struct scan_job){ .conf = lmtp ? &t->room->rules_only : &t->room->conf, .back = &t->room->back, .a = t->a, .in = &t->in,
 		.now_ms = clock_mono_ms(), .now = (uint64_t)(clock_wall_us() / 1000000),
 		/* what the clerk writes is the server's own */
 		.filter = t->phase == SMTP_SCAN_PHASE_CLERK ? NULL : t->room->conf.filter };
-	if (t->phase == SMTP_SCAN_PHASE_MX)
+	if (t->phase == SMTP_SCAN_PHASE_MX || lmtp)
 		scan_incoming(&t->job, bytes, &out);
 	else
 		scan_outgoing(&t->job, bytes, &out);
@@ -188,6 +189,7 @@ phase_of(struct slice peer, struct slice instance, enum smtp_scan_phase *phase)
 	} known[] = {
 		{ S_INIT("smtp"), S_INIT("mx"), SMTP_SCAN_PHASE_MX },
 		{ S_INIT("smtp"), S_INIT("submission"), SMTP_SCAN_PHASE_SUBMISSION },
+		{ S_INIT("smtp"), S_INIT("lmtp"), SMTP_SCAN_PHASE_LMTP },
 		{ S_INIT("clerk"), S_INIT(""), SMTP_SCAN_PHASE_CLERK },
 		{ S_INIT("drop"), S_INIT(""), SMTP_SCAN_PHASE_DROP },
 	};
@@ -242,7 +244,8 @@ void
 scan_room_init(struct scan_room *r, struct proc *p, struct loop *l, const struct scan_conf *conf,
     uint64_t max_size)
 {
-	*r = (struct scan_room){ .proc = p, .loop = l, .conf = *conf, .max_size = max_size };
+	*r = (struct scan_room){ .proc = p, .loop = l, .conf = *conf, .rules_only = *conf, .max_size = max_size };
+	r->rules_only.mode = SCAN_OFF;
 	(void)pthread_mutex_init(&r->lock, NULL);
 	scan_bind(r);
 	r->pool = pool_new(l, &task_ops, SCAN_THREADS, SCAN_STACK);

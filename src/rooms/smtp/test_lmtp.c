@@ -87,6 +87,31 @@ no_room(void **state)
 	world_free(&w);
 }
 
+/* What the administrator's rules say is the reply to each recipient that was taken. */
+static void
+rules(void **state)
+{
+	struct world w;
+
+	begin(&w);
+	w.conf.scan = true;
+	(void)world_talk(&w, S(LHLO FROM TWO "DATA\r\n" TEXT "NOOP\r\n"), false, false);
+	assert_string_equal(codes(&w), "220 250 250 250 250 354 250 250 250");
+	assert_true(w.judged == 1 && w.accepted == 1);
+	w.verdict = (struct smtp_scan_judge_answer){ .action = SMTP_SCAN_ACTION_REJECT, .code = 554, .enhanced = S("5.7.1"),
+		.text = S("no lottery") };
+	(void)world_talk(&w, S(LHLO FROM TWO NOBODY "DATA\r\n" TEXT "NOOP\r\n"), false, false);
+	assert_string_equal(codes(&w), "220 250 250 250 250 550 354 554 554 250");
+	w.verdict.action = SMTP_SCAN_ACTION_DISCARD;
+	(void)world_talk(&w, S(LHLO FROM TWO "DATA\r\n" TEXT), false, false);
+	assert_string_equal(codes(&w), "220 250 250 250 250 354 250 250");
+	w.scan_ipc = IPC_UNAVAILABLE;
+	(void)world_talk(&w, S(LHLO FROM TWO "DATA\r\n" TEXT), false, false);
+	assert_string_equal(codes(&w), "220 250 250 250 250 354 451 451");
+	assert_int_equal(w.accepted, 1);
+	world_free(&w);
+}
+
 /* An MTA passes on what others wrote to whom they like: that does not cost it its connection. */
 static void
 patience(void **state)
@@ -134,7 +159,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(table), cmocka_unit_test(words), cmocka_unit_test(no_room),
-		cmocka_unit_test(patience), cmocka_unit_test(strangers), cmocka_unit_test(S_099_lhlo_to_smtp) };
+		cmocka_unit_test(rules), cmocka_unit_test(patience), cmocka_unit_test(strangers), cmocka_unit_test(S_099_lhlo_to_smtp) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

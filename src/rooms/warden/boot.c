@@ -310,10 +310,9 @@ room_boot(struct warden *w, struct room *r)
 		tell_number(r, "account", r->account);
 		tell_number(r, "sessions_per_user", c->sessions_per_user);
 	} else if (slice_eq(kind, S("smtp"))) {
-		/* whoever speaks LMTP to us has judged the mail where it came from; we could not */
-		tell_number(r, "scan", !slice_eq(slice_z(r->instance), S("lmtp")) &&
-			(c->sender_authentication != CONFIG_SENDER_OFF || w->rules >= 0 ||
-			    slice_eq(slice_z(r->instance), S("submission"))));
+		/* whoever speaks LMTP to us has judged who sent it where it came from; we could not. Rules are for all */
+		tell_number(r, "scan", w->rules >= 0 || slice_eq(slice_z(r->instance), S("submission")) ||
+			(slice_eq(slice_z(r->instance), S("mx")) && c->sender_authentication != CONFIG_SENDER_OFF));
 		tell(r, "redirects", slice_z(w->redirects));
 		tell_number(r, "milter", wants_milters(r, c));
 		tell_switches(r, c);

@@ -26,6 +26,7 @@ static const struct {
 	{ "smtp", "lmtp", "queue", "" },
 	{ "smtp", "mx", "scan", "" },
 	{ "smtp", "submission", "scan", "" },
+	{ "smtp", "lmtp", "scan", "" },
 	{ "smtp", "mx", "milter", "" },
 	{ "smtp", "submission", "milter", "" },
 	{ "drop", "", "auth", "" },
