@@ -80,8 +80,14 @@ int dkim_generate_keys(struct cli *c, const char *domain);
 int dkim_retire_keys(struct cli *c, const char *domain);
 int dkim_answered(enum ipc_status st, enum cli_keys_result result, struct slice text, const char *subject);
 
-/* SHA-256 of the public key of the first certificate of a PEM file; false where it cannot be read. */
-bool cli_certificate_digest(const char *path, uint8_t digest[static 32]);
+/* certificate.c: what DNS records say of the first certificate of a PEM file; false where it cannot be read. */
+struct cli_certificate {
+	uint8_t spki[32];   /* SHA-256 of the public key (RFC 7671 5.1) */
+	bool self_signed;
+	bool wildcard;	    /* it is for "*." too */
+	struct slice caa;   /* what its CA calls itself in CAA records, a literal; empty: not known here */
+};
+bool cli_certificate(const char *path, struct cli_certificate *out);
 
 /* filter.c: the rules of a file; exits with EX_CONFIG and their errors. They live as long as the process. */
 struct filter;

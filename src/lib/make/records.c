@@ -134,6 +134,14 @@ add_name(struct maker *m, struct slice prefix, struct slice domain, const char *
 	buf_free(&b);
 }
 
+/* The record that was added last. */
+static void
+unserved(struct maker *m)
+{
+	if (!m->bad)
+		m->list[m->n - 1].unserved = m->list[m->n - 1].optional = true;
+}
+
 static void
 add_hosts(struct maker *m)
 {
@@ -270,14 +278,18 @@ add_transport(struct maker *m)
 
 	buf_init(&b, LIMIT_RECORD_TEXT);
 	if (in->mta_sts_id.n > 0) {
+		static const char why[] = "MTA-STS: others must deliver over TLS. Publish it when a web server of the name "
+					  "mta-sts serves the policy";
+
 		for (size_t i = 0; i < in->mta_sts_id.n; i++)
 			m->bad = m->bad || !ch_is_alnum(slice_at(in->mta_sts_id, i));
 		m->bad = m->bad || in->mta_sts_id.n > 32;
 		(void)buf_add(&b, S("v=STSv1; id="));
 		(void)buf_add(&b, in->mta_sts_id);
-		add_txt(m, S("_mta-sts."), in->domain, &b, "MTA-STS: others must deliver over TLS");
-		add_name(m, S("mta-sts."), in->domain, "CNAME", "", in->host,
-		    "MTA-STS: others must deliver over TLS");
+		add_txt(m, S("_mta-sts."), in->domain, &b, why);
+		unserved(m);
+		add_name(m, S("mta-sts."), in->domain, "CNAME", "", in->host, why);
+		unserved(m);
 	}
 	if (in->tls_report.n > 0) {
 		buf_reset(&b);
@@ -300,10 +312,24 @@ add_transport(struct maker *m)
 	buf_free(&b);
 }
 
+/* One more record of the set; what is not the issuer may stand otherwise. */
 static void
-add_caa_for(struct maker *m, struct slice name)
+add_caa(struct maker *m, struct slice rdata, bool optional)
 {
-	static const char why[] = "CAA: who may issue certificates";
+	add(m, S(""), m->in->host, "CAA", rdata, S(""),
+	    m->in->caa_only_example ? "CAA: who may issue certificates. For example: the one in use is of no CA whose name is "
+				      "known here" :
+				      "CAA: who may issue certificates for the server's name");
+	if (m->bad)
+		return;
+	m->list[m->n - 1].optional = optional;
+	if (m->in->caa_only_example)
+		unserved(m);
+}
+
+static void
+add_caas(struct maker *m)
+{
 	const struct records_input *in = m->in;
 	struct buf b;
 
@@ -320,17 +346,17 @@ add_caa_for(struct maker *m, struct slice name)
 			(void)buf_add(&b, c->account);
 		}
 		m->bad = !buf_byte(&b, '"') || m->bad;
-		add(m, S(""), name, "CAA", buf_slice(&b), S(""), why);
+		add_caa(m, buf_slice(&b), false);
 	}
-	if (in->n_caa > 0)
-		add(m, S(""), name, "CAA", S("0 issuewild \";\""), S(""), why);
+	if (in->n_caa > 0 && !in->wildcard)
+		add_caa(m, S("0 issuewild \";\""), true);
 	if (in->n_caa > 0 && in->security.n > 0) {
 		m->bad = m->bad || !is_address(in->security);
 		buf_reset(&b);
 		(void)buf_add(&b, S("0 iodef \"mailto:"));
 		(void)buf_add(&b, in->security);
 		m->bad = !buf_byte(&b, '"') || m->bad;
-		add(m, S(""), name, "CAA", buf_slice(&b), S(""), why);
+		add_caa(m, buf_slice(&b), true);
 	}
 	buf_free(&b);
 }
@@ -362,9 +388,9 @@ add_services(struct maker *m)
 	}
 	if (!in->autoconfig)
 		return;
-	add_name(m, S("autoconfig."), in->domain, "CNAME", "", in->host, why);
-	add_name(m, S("autodiscover."), in->domain, "CNAME", "", in->host, why);
-	add_name(m, S("_autodiscover._tcp."), in->domain, "SRV", "0 1 443", in->host, why);
+	add_name(m, S("autoconfig."), in->domain, "CNAME", "", in->host,
+	    "autoconfig: the same for Thunderbird and others. Publish it when a web server of that name serves the file");
+	unserved(m);
 }
 
 static void
@@ -398,7 +424,7 @@ records_make(const struct records_input *in, struct arena *a, struct records *ou
 	add_dkim(&m);
 	add_dmarc(&m);
 	add_transport(&m);
-	add_caa_for(&m, in->domain);
+	add_caas(&m);
 	add_services(&m);
 	add_reverse(&m);
 	add_consent(&m, in->dmarc_report);
@@ -409,19 +435,20 @@ records_make(const struct records_input *in, struct arena *a, struct records *ou
 }
 
 static void
-write_some(struct buf *b, const struct records *r, bool elsewhere)
+write_some(struct buf *b, const struct records *r, bool unserved, bool elsewhere)
 {
 	const char *why = "";
+	bool comment = unserved || elsewhere;
 
 	for (size_t i = 0; i < r->n; i++) {
 		const struct record *rec = &r->list[i];
 
-		if (rec->elsewhere != elsewhere)
+		if (rec->elsewhere != elsewhere || rec->unserved != unserved)
 			continue;
 		if (rec->why != why)
-			(void)buf_fmt(b, "%s; %s\n", why[0] == '\0' && !elsewhere ? "" : "\n", rec->why);
+			(void)buf_fmt(b, "%s; %s\n", why[0] == '\0' && !comment ? "" : "\n", rec->why);
 		why = rec->why;
-		(void)buf_add(b, elsewhere ? S("; ") : S(""));
+		(void)buf_add(b, comment ? S("; ") : S(""));
 		(void)buf_add(b, rec->name);
 		(void)buf_fmt(b, ". IN %s ", rec->type);
 		(void)buf_add(b, rec->rdata);
@@ -432,7 +459,49 @@ write_some(struct buf *b, const struct records *r, bool elsewhere)
 bool
 records_write(struct buf *b, const struct records *r)
 {
-	write_some(b, r, false);
-	write_some(b, r, true);
+	write_some(b, r, false, false);
+	write_some(b, r, true, false);
+	write_some(b, r, false, true);
 	return !b->bad;
+}
+
+bool
+records_sts_policy(struct buf *b, const struct records_input *in)
+{
+	bool ok = is_name(in->host);
+
+	(void)buf_fmt(b, "version: STSv1\r\nmode: %.*s\r\n",
+	    SFMT(in->mta_sts_mode.n == 0 ? S("testing") : in->mta_sts_mode));
+	(void)buf_fmt(b, "mx: %.*s\r\n", SFMT(in->host));
+	for (size_t i = 0; i < in->n_backup; i++) {
+		ok = ok && is_name(in->backup[i]);
+		(void)buf_fmt(b, "mx: %.*s\r\n", SFMT(in->backup[i]));
+	}
+	return buf_add(b, S("max_age: 604800\r\n")) && ok;
+}
+
+static void
+put_server(struct buf *b, const struct records_input *in, const char *way, const char *type, uint16_t port, const char *socket)
+{
+	if (port == 0)
+		return;
+	(void)buf_fmt(b, "    <%s type=\"%s\">\n      <hostname>%.*s</hostname>\n      <port>%u</port>\n", way, type,
+	    SFMT(in->host), port);
+	(void)buf_fmt(b, "      <socketType>%s</socketType>\n      <authentication>password-cleartext</authentication>\n", socket);
+	(void)buf_fmt(b, "      <username>%%EMAILADDRESS%%</username>\n    </%s>\n", way);
+}
+
+bool
+records_autoconfig(struct buf *b, const struct records_input *in)
+{
+	bool ok = is_name(in->domain) && is_name(in->host) && in->imaps != 0 && (in->submissions | in->submission) != 0;
+
+	(void)buf_add(b, S("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<clientConfig version=\"1.1\">\n"));
+	(void)buf_fmt(b, "  <emailProvider id=\"%.*s\">\n    <domain>%.*s</domain>\n", SFMT(in->domain), SFMT(in->domain));
+	(void)buf_fmt(b, "    <displayName>%.*s</displayName>\n    <displayShortName>%.*s</displayShortName>\n", SFMT(in->domain),
+	    SFMT(in->domain));
+	put_server(b, in, "incomingServer", "imap", in->imaps, "SSL");
+	put_server(b, in, "outgoingServer", "smtp", in->submissions, "SSL");
+	put_server(b, in, "outgoingServer", "smtp", in->submission, "STARTTLS");
+	return buf_add(b, S("  </emailProvider>\n</clientConfig>\n")) && ok;
 }

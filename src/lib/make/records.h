@@ -51,14 +51,17 @@ struct records_input {
 	bool testing;		   /* t=y, RFC 9989 */
 	struct slice dmarc_report; /* address for rua= */
 	struct slice tls_report;   /* address for TLS-RPT */
-	struct slice mta_sts_id;   /* letters and digits, 1..32 (RFC 8461 3.1) */
+	struct slice mta_sts_id;   /* letters and digits, 1..32 (RFC 8461 3.1); its records are unserved */
+	struct slice mta_sts_mode; /* "testing" (also when empty), "enforce" */
 	const struct records_tlsa *tlsa;
 	size_t n_tlsa;
-	const struct records_caa *caa;
+	const struct records_caa *caa; /* of the server's name: that is what the certificate is for */
 	size_t n_caa;
+	bool caa_only_example; /* none of them issued the certificate in use: unserved */
+	bool wildcard;	       /* the certificate in use is for "*." too */
 	struct slice security; /* address for CAA iodef */
 	uint16_t imaps, submissions, submission, pop3s, sieve, jmap; /* ports; 0: not offered */
-	bool autoconfig; /* autoconfig. and autodiscover. names */
+	bool autoconfig; /* the name autoconfig., unserved */
 };
 
 struct record {
@@ -68,6 +71,8 @@ struct record {
 	struct slice value; /* TXT: the value before quoting; else empty */
 	const char *why;   /* one line for people; a literal */
 	bool elsewhere;	   /* belongs into another zone (reverse zone, the report receiver's) */
+	bool unserved;	   /* true only once something else is there: a web server with a file, another certificate */
+	bool optional;	   /* no fault where it is missing; so is what is unserved */
 };
 
 struct records {
@@ -79,9 +84,15 @@ struct records {
  * the expected form or not printable, when there are more than LIMIT_RECORDS, or at the ceiling. */
 bool records_make(const struct records_input *in, struct arena *a, struct records *out);
 
-/* The zone file: a comment where the purpose changes, one record a line; records of other zones as
- * comments at the end. Returns !b->bad. */
+/* The zone file: a comment where the purpose changes, one record a line; those that are unserved, and records of
+ * other zones, as comments at the end. Returns !b->bad. */
 bool records_write(struct buf *b, const struct records *r);
+
+/* The policy file of MTA-STS (RFC 8461 3.2) that goes with the records. Returns false, too, where the input is none. */
+bool records_sts_policy(struct buf *b, const struct records_input *in);
+/* What mail programs read at https://autoconfig.DOMAIN/mail/config-v1.1.xml (draft-ietf-mailmaint-autoconfig). Returns
+ * false, too, where the input is none, or offers neither way. */
+bool records_autoconfig(struct buf *b, const struct records_input *in);
 
 /* Appends value as the strings of a TXT record: quoted, at most 255 bytes each. Returns !b->bad. */
 bool records_quote(struct buf *b, struct slice value);

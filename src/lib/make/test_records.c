@@ -48,17 +48,14 @@ static const char *const expected =
     "\n; DMARC: what to do with mail that only claims to be ours\n"
     "_dmarc.example.org. IN TXT \"v=DMARC1; p=quarantine; sp=reject; np=reject; t=y; "
     "rua=mailto:dmarc@example.net\"\n"
-    "\n; MTA-STS: others must deliver over TLS\n"
-    "_mta-sts.example.org. IN TXT \"v=STSv1; id=20260101T000000\"\n"
-    "mta-sts.example.org. IN CNAME mail.example.net.\n"
     "\n; TLS-RPT: where others report failures of TLS\n"
     "_smtp._tls.example.org. IN TXT \"v=TLSRPTv1; rua=mailto:tls@example.org\"\n"
     "\n; DANE: the key of the server (only with DNSSEC)\n"
     "_25._tcp.mail.example.net. IN TLSA 3 1 1 00ff\n"
-    "\n; CAA: who may issue certificates\n"
-    "example.org. IN CAA 0 issue \"letsencrypt.org; accounturi=https://acme.example/acct/1\"\n"
-    "example.org. IN CAA 0 issuewild \";\"\n"
-    "example.org. IN CAA 0 iodef \"mailto:security@example.org\"\n"
+    "\n; CAA: who may issue certificates for the server's name\n"
+    "mail.example.net. IN CAA 0 issue \"letsencrypt.org; accounturi=https://acme.example/acct/1\"\n"
+    "mail.example.net. IN CAA 0 issuewild \";\"\n"
+    "mail.example.net. IN CAA 0 iodef \"mailto:security@example.org\"\n"
     "\n; so that mail programs configure themselves\n"
     "_submissions._tcp.example.org. IN SRV 0 1 465 mail.example.net.\n"
     "_submission._tcp.example.org. IN SRV 0 1 587 mail.example.net.\n"
@@ -67,9 +64,11 @@ static const char *const expected =
     "_pop3s._tcp.example.org. IN SRV 0 0 0 .\n"
     "_pop3._tcp.example.org. IN SRV 0 0 0 .\n"
     "_sieve._tcp.example.org. IN SRV 0 1 4190 mail.example.net.\n"
-    "autoconfig.example.org. IN CNAME mail.example.net.\n"
-    "autodiscover.example.org. IN CNAME mail.example.net.\n"
-    "_autodiscover._tcp.example.org. IN SRV 0 1 443 mail.example.net.\n"
+    "\n; MTA-STS: others must deliver over TLS. Publish it when a web server of the name mta-sts serves the policy\n"
+    "; _mta-sts.example.org. IN TXT \"v=STSv1; id=20260101T000000\"\n"
+    "; mta-sts.example.org. IN CNAME mail.example.net.\n"
+    "\n; autoconfig: the same for Thunderbird and others. Publish it when a web server of that name serves the file\n"
+    "; autoconfig.example.org. IN CNAME mail.example.net.\n"
     "\n; reverse name: set by the provider of the address\n"
     "; 1.2.0.192.in-addr.arpa. IN PTR mail.example.net.\n"
     "; 1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa. IN PTR "
@@ -90,6 +89,45 @@ zone_file(void **state)
 	assert_true(records_write(&b, &r));
 	(void)buf_byte(&b, '\0');
 	assert_string_equal((const char *)b.p, expected);
+}
+
+/* A certificate that no known CA made: the records are an example. One with a wildcard: it stays allowed. */
+static void
+certificates(void **state)
+{
+	own(arena_p) a = arena_new("test", 1 << 20);
+	own(buf_t) b = { .max = 65536 };
+	struct records_input in = full();
+	struct records r;
+
+	in.caa_only_example = in.wildcard = true;
+	assert_true(records_make(&in, a, &r) && records_write(&b, &r));
+	assert_int_not_equal(slice_find(buf_slice(&b), S("\n; mail.example.net. IN CAA 0 issue ")), SLICE_NONE);
+	assert_int_equal(slice_find(buf_slice(&b), S("\nmail.example.net. IN CAA")), SLICE_NONE);
+	assert_int_equal(slice_find(buf_slice(&b), S("issuewild")), SLICE_NONE);
+}
+
+static void
+files(void **state)
+{
+	own(buf_t) b = { .max = 65536 };
+	struct records_input in = full();
+
+	assert_true(records_sts_policy(&b, &in));
+	assert_true(slice_eq(buf_slice(&b), S("version: STSv1\r\nmode: testing\r\nmx: mail.example.net\r\n"
+					      "mx: mx2.example.net\r\nmax_age: 604800\r\n")));
+	in.host = S("a\nmode: none");
+	assert_false(records_sts_policy(&b, &in));
+	assert_false(records_autoconfig(&b, &in));
+	in = full();
+	buf_reset(&b);
+	in.submission = 0;
+	assert_true(records_autoconfig(&b, &in));
+	assert_int_not_equal(slice_find(buf_slice(&b), S("<incomingServer type=\"imap\">\n      <hostname>mail.example.net</hostname>\n"
+							 "      <port>993</port>\n      <socketType>SSL</socketType>\n")), SLICE_NONE);
+	assert_int_equal(slice_find(buf_slice(&b), S("STARTTLS")), SLICE_NONE);
+	in.imaps = 0;
+	assert_false(records_autoconfig(&b, &in));
 }
 
 static void
@@ -198,6 +236,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(zone_file), cmocka_unit_test(smallest),
+		cmocka_unit_test(certificates), cmocka_unit_test(files),
 		cmocka_unit_test(refused), cmocka_unit_test(long_key), cmocka_unit_test(full_arena) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

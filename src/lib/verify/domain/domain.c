@@ -3,6 +3,8 @@
 
 #include "lib/base/chars.h"
 #include "lib/base/encode.h"
+#include "lib/base/own.h"
+#include "lib/parse/mtasts/mtasts.h"
 
 #define MOST_SEEN ((size_t)1024)
 
@@ -161,13 +163,89 @@ compare(const struct records *all, const struct resolve_answer *ans, struct aren
 static void
 accept_addresses(struct resolver *r, struct arena *a, struct domain_finding *f)
 {
-	struct resolve_answer ans;
+	static const enum rr_type types[] = { RR_A, RR_AAAA };
 
-	if (strcmp(f->record->type, "CNAME") != 0 || f->state != DOMAIN_MISSING)
+	for (size_t i = 0; i < 2 && strcmp(f->record->type, "CNAME") == 0 && f->state == DOMAIN_MISSING; i++) {
+		struct resolve_answer ans;
+
+		resolve(r, f->record->name, types[i], a, &ans);
+		if (ans.n > 0)
+			f->state = DOMAIN_OK;
+	}
+}
+
+/* What is there in its own form: any id of MTA-STS, a web server elsewhere, another address for iodef. */
+static void
+accept_others(const struct resolve_answer *ans, struct domain_finding *f)
+{
+	struct mtasts_record sts;
+	const struct rr *rr;
+	size_t at = 0;
+
+	if (!f->record->optional || (f->state != DOMAIN_DIFFERENT && f->state != DOMAIN_EXTRA))
 		return;
-	resolve(r, f->record->name, RR_A, a, &ans);
-	if (ans.n > 0)
+	if (strcmp(f->record->type, "TXT") != 0)
 		f->state = DOMAIN_OK;
+	/* several of them are none at all (RFC 8461 3.1) */
+	while (f->state == DOMAIN_DIFFERENT && rr_next(ans, &at, &rr))
+		if (mtasts_record_parse(rr->text, &sts))
+			f->state = DOMAIN_OK;
+	at = 0;
+	for (size_t n = 0; rr_next(ans, &at, &rr);)
+		if (mtasts_is_record(rr->text) && ++n > 1)
+			f->state = DOMAIN_EXTRA;
+}
+
+/* ---- CAA: the closest set above the name says who may issue (RFC 8659 3 and 4.2) ---- */
+
+static struct slice
+issuer_of(struct slice value)
+{
+	struct slice name = value, parameters;
+
+	(void)slice_cut(value, ';', &name, &parameters);
+	return slice_trim(name);
+}
+
+/* The issuer in the data of a record that we want: 0 issue "name; ...". */
+static struct slice
+wanted_issuer(struct slice rdata)
+{
+	struct slice head, tail = S("");
+
+	(void)slice_cut(rdata, '"', &head, &tail);
+	return issuer_of(slice_head(tail, tail.n == 0 ? 0 : tail.n - 1));
+}
+
+static bool
+check_issuer(struct resolver *r, struct arena *a, struct domain_finding *f)
+{
+	struct slice name = f->record->name, label, want = wanted_issuer(f->record->rdata);
+	struct resolve_answer ans = { .n = 0 };
+	own(buf_t) seen = { .max = MOST_SEEN + 4 };
+	const struct rr *rr;
+	bool restricts = false, ok = true;
+
+	do {
+		resolve(r, name, RR_CAA, a, &ans);
+	} while (!resolve_failed(ans.status) && ans.n == 0 && slice_cut(name, '.', &label, &name));
+	f->secure = ans.secure;
+	f->state = resolve_failed(ans.status) ? DOMAIN_UNKNOWN : DOMAIN_MISSING;
+	if (f->state == DOMAIN_UNKNOWN)
+		f->seen = slice_z(resolve_status_name(ans.status));
+	for (size_t at = 0; ok && f->state == DOMAIN_MISSING && rr_next(&ans, &at, &rr);) {
+		if (!slice_ieq(rr->name, S("issue")))
+			continue;
+		restricts = true;
+		if (slice_ieq(issuer_of(rr->text), want))
+			f->state = DOMAIN_OK;
+		ok = note(&seen, rr->text, a, &f->seen);
+	}
+	if (f->state == DOMAIN_OK)
+		f->seen = S("");
+	else if (restricts)
+		f->state = DOMAIN_DIFFERENT;
+	return ok;
 }
 
 static bool
@@ -175,6 +253,8 @@ check_one(const struct records *all, struct resolver *r, struct arena *a, struct
 {
 	struct resolve_answer ans;
 
+	if (strcmp(f->record->type, "CAA") == 0 && !f->record->optional)
+		return check_issuer(r, a, f);
 	resolve(r, f->record->name, type_of(f->record->type), a, &ans);
 	f->secure = ans.secure;
 	if (resolve_failed(ans.status)) {
@@ -185,6 +265,7 @@ check_one(const struct records *all, struct resolver *r, struct arena *a, struct
 	if (!compare(all, &ans, a, f))
 		return false;
 	accept_addresses(r, a, f);
+	accept_others(&ans, f);
 	return true;
 }
 
@@ -202,7 +283,8 @@ domain_check(const struct records *records, struct resolver *r, struct arena *a,
 		if (!check_one(records, r, a, &list[i]))
 			return false;
 		all.unknown += list[i].state == DOMAIN_UNKNOWN;
-		all.wrong += list[i].state != DOMAIN_OK && list[i].state != DOMAIN_UNKNOWN;
+		all.wrong += list[i].state != DOMAIN_OK && list[i].state != DOMAIN_UNKNOWN &&
+		    !(list[i].state == DOMAIN_MISSING && list[i].record->optional);
 	}
 	*out = all;
 	return true;

@@ -25,12 +25,13 @@ struct domain_finding {
 struct domain_findings {
 	size_t n; /* one for each record, in their order */
 	const struct domain_finding *list;
-	size_t wrong; /* neither OK nor UNKNOWN */
+	size_t wrong; /* neither OK nor UNKNOWN, and not merely missing where that is no fault */
 	size_t unknown;
 };
 
 /* Asks at most once for each record, and once more for a CNAME that may be written as addresses. Names
- * compare without case, texts without white space. r->left must allow for 2 * records->n queries
+ * compare without case, texts without white space. Of MTA-STS any record will do, of an unserved name whatever it leads
+ * to; the issuer is looked for where CAs look (RFC 8659 3: the name, then above it). r->left must allow for 2 * records->n queries, and CAA for 127 more
  * (LIMIT_RESOLVE_QUERIES is for messages). False, with *out untouched, at the arena's ceiling. */
 bool domain_check(const struct records *records, struct resolver *r, struct arena *a,
     struct domain_findings *out);
