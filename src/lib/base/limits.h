@@ -62,6 +62,9 @@
 #define LIMIT_STRUCTURE ((size_t)1048576)	/* ENVELOPE, BODYSTRUCTURE: behind it only NIL and the frame */
 #define LIMIT_MIME_PARAMS 1000u		/* parameters of one Content- field, continuations counted (count) */
 
+/* Databases */
+#define LIMIT_STORE_WAIT_MS 3000 /* for the process that had a file before (ms) */
+
 /* Lifetimes */
 #define LIMIT_ARENA_COMMAND ((size_t)65536)
 #define LIMIT_ARENA_SESSION ((size_t)262144)

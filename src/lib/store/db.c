@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "lib/base/limits.h"
 #include "lib/base/own.h"
 
 static enum store_err
@@ -224,14 +225,18 @@ migrate(struct db *d)
 	return STORE_OK;
 }
 
-/* Opens the file and reads it for the first time. On failure there is no d->sql. */
+/* Opens the file and reads it for the first time. On failure there is no d->sql. One process has a file, but the one
+ * before us may still be on its way out. */
 static enum store_err
 enter(struct db *d)
 {
 	int rc = sqlite3_open_v2(d->o.path, &d->sql,
 	    SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
-	enum store_err e = rc == SQLITE_OK ? settings(d) : code_err(d, rc);
+	enum store_err e;
 
+	if (rc == SQLITE_OK)
+		rc = sqlite3_busy_timeout(d->sql, LIMIT_STORE_WAIT_MS);
+	e = rc == SQLITE_OK ? settings(d) : code_err(d, rc);
 	if (e == STORE_OK)
 		e = find_wal(d);
 	if (e == STORE_OK) {

@@ -55,7 +55,8 @@ struct db {
 };
 
 /* Opens or creates the file, moves what a WAL left behind into it, migrates it to the newest step.
- * The directory entry is on the disk when it returns. On failure d is closed. */
+ * The directory entry is on the disk when it returns. On failure d is closed. STORE_BUSY: another process has it, and
+ * has not let go of it within LIMIT_STORE_WAIT_MS. */
 enum store_err db_open(struct db *d, const struct db_options *o);
 /* Checkpoints and closes; accepts a zeroed or failed struct. */
 void db_close(struct db *d);

@@ -323,6 +323,31 @@ sealed_content(void **state)
 	assert_true(file_has("plain after"));
 }
 
+/* Who comes while the one before still goes out waits for him. */
+static void
+next_owner(void **state)
+{
+	struct spool *s = NULL, *other = NULL;
+	int status, go[2];
+	pid_t pid;
+	char c = 0;
+
+	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+	pid = fork(); /* before anything is open: SQLite takes locks for those of its own process */
+	if (pid == 0) {
+		(void)!read(go[0], &c, 1);
+		_exit(spool_open(in_dir("queue.db"), NOW, &other) == STORE_OK ? 0 : 1);
+	}
+	s = open_spool();
+	assert_int_equal(write(go[1], &c, 1), 1);
+	(void)nanosleep(&(struct timespec){ .tv_nsec = 400000000 }, NULL);
+	spool_close(&s);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	(void)close(go[0]);
+	(void)close(go[1]);
+}
+
 static void
 one_owner(void **state)
 {
@@ -718,8 +743,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, fresh_dir, drop_dir)
-		T(lives_through), T(taken_once), T(ids_never_come_twice), T(large_and_refused), T(sealed_content), T(one_owner),
-		T(survives_kills), T(survives_power_cuts), T(replay_does_lose), T(every_fault),
+		T(lives_through), T(taken_once), T(ids_never_come_twice), T(large_and_refused), T(sealed_content),
+		T(next_owner), T(one_owner), T(survives_kills), T(survives_power_cuts), T(replay_does_lose), T(every_fault),
 		T(failed_flush_is_final), T(full_disk_recovers), T(damage_is_reported),
 		T(newer_schema),
 	};

@@ -15,11 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/clock/clock.h"
@@ -28,6 +30,8 @@
 #include "rooms/warden/warden.h"
 
 #define START_MS 15000 /* rooms are ready after a tenth of a second, or there is trouble */
+#define PATIENCE_MS 2000u /* with rooms that have lost their warden */
+#define CLEAR_MS 10000u	  /* with those that the kernel does not end at once */
 
 static struct warden w = { .ready_pipe = -1, .control = -1, .empty_dir = -1, .data_dir = -1, .rules = -1 };
 
@@ -182,21 +186,43 @@ let_go_of_terminal(void)
 		(void)dup2(null, fd);
 }
 
+/* Rooms of a warden that was killed see that and end; the keeper, whose children they have become, waits for them and
+ * ends those that do not, so that the next warden finds ports, databases and its lock free. */
+static void
+clear_house(pid_t group)
+{
+	uint64_t began = clock_mono_ms();
+	struct timespec t = { .tv_nsec = 5000000 };
+	pid_t pid;
+
+	while (((pid = waitpid(-1, NULL, WNOHANG)) >= 0 || errno == EINTR) && clock_mono_ms() - began < CLEAR_MS) {
+		if (pid > 0)
+			continue;
+		if (clock_mono_ms() - began > PATIENCE_MS)
+			(void)kill(-group, SIGKILL);
+		(void)nanosleep(&t, NULL);
+	}
+}
+
 /* Restarts warden as long as it is ended by somebody else's signal. */
 static int
 keep(void)
 {
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	for (;;) {
 		pid_t pid = fork();
 		int status;
 
-		if (pid == 0)
+		if (pid == 0) {
+			(void)setpgid(0, 0); /* and all rooms */
 			return serve();
+		}
 		let_go_of_terminal();
 		while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
 			;
 		if (pid < 0 || WIFEXITED(status))
 			exit(pid < 0 ? EX_OSERR : WEXITSTATUS(status));
+		clear_house(pid);
 		fd_t_drop(&w.ready_pipe);
 	}
 }
