@@ -23,7 +23,7 @@ struct zone {
 	struct zone_record *records;
 	size_t n;
 	size_t bad_line; /* 1-based number of the first line that is no record; 0: none */
-	unsigned queries; /* answered so far */
+	_Atomic unsigned queries; /* answered so far; threads may ask at the same time */
 };
 
 /* Reads a zone. text and the arena outlive *out. False, with out->bad_line set, on a line that is
