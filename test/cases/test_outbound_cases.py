@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """T-001, T-002, T-005, O-003..O-006 and D-003: mail that leaves, towards servers and names that are hostile."""
+import email
 import os
+import smtplib
 import subprocess
 import sys
 import time
@@ -9,6 +11,8 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
 from elsewhere import PASSWORD, House, Names, Policies, Sink, certificate, explicit_key, free_port, huge_key, tlsa_311, wait_for  # noqa: E402
+
+dkim = pytest.importorskip("dkim")
 
 if os.environ.get("POSTERN_CASES_PEER"):
     pytest.skip("a peer has no such tests", allow_module_level=True)
@@ -319,6 +323,63 @@ def test_u_labels_are_a_labels(house, sinks):
     assert done.returncode == 0, done
     said("program")
     assert not any("SMTPUTF8" in line for line in sinks["good"].said if line.startswith("MAIL")), sinks["good"].said
+
+
+# ---- lines over 998 octets (decision 0081) ----------------------------------------------------------------------
+
+LONG_BODY = "a" * 700 + " " + "ü" * 600 + "\r\n" + "b" * 3000 + "\r\nend\r\n"
+
+
+def arrived(sinks, token):
+    """The content that came, dots removed."""
+    found = []
+    wait_for(lambda: found.extend(m[1] for m in sinks["good"].messages if token in m[1]) or found)
+    return found[0].replace(b"\r\n..", b"\r\n.")
+
+
+def longest(content):
+    return max(len(line) for line in content.split(b"\r\n"))
+
+
+def test_long_lines_of_ours_are_broken_and_then_signed(house, sinks):
+    records = {line.split()[0].rstrip("."): "".join(line.split('"')[1::2])
+               for line in house.cli("dkim", "show", "example.test").stdout.splitlines() if " IN TXT " in line}
+    to = ", ".join(f'"Somebody Who Has A Name {i}" <s{i}@good.open.test>' for i in range(100))
+    house.submit("a@good.open.test", text=f"Subject: token-broken\r\nTo: {to}\r\nX-Long: {'x' * 2500}\r\nMessage-ID: <1@example.test>\r\n"
+                 f"Date: Thu, 26 Nov 2026 00:00:00 +0000\r\n\r\n{LONG_BODY}", options=["BODY=8BITMIME"])
+    got = arrived(sinks, b"token-broken")
+    assert longest(got) == 998
+    header, _, body = got.partition(b"\r\n\r\n")
+    assert body.startswith(b"a" * 700 + b"\r\n " + "ü".encode() * 498 + b"\r\n " + "ü".encode() * 102 + b"\r\n" + b"b" * 998 + b"\r\n b"), body
+    assert email.message_from_bytes(got)["To"].replace("\r\n", "") == to
+    assert body.replace(b"\r\n ", b"").replace(b"\r\n", b"") == LONG_BODY.replace(" ", "").replace("\r\n", "").encode()
+    assert got.count(b"DKIM-Signature:") == 2
+    for n in range(2):
+        assert dkim.DKIM(got).verify(idx=n, dnsfunc=lambda name, timeout=5: records[name.decode().rstrip(".")].encode())
+    house.wait_event("smtp.lines_broken")
+
+
+def test_long_lines_of_local_programs_are_broken(house, sinks):
+    if os.geteuid() != 0:
+        pytest.skip("only root can play other users")
+    house.cli("app", "add", "shop", "--uid", "61001", "--from", "shop@example.test", check=False)
+    done = subprocess.run(["sendmail", "-C", house.config, "a@good.open.test"],
+                          input=f"Subject: token-program\n\n{LONG_BODY}".replace("\r", "").encode(),
+                          executable=os.path.dirname(house.binary) + "/../sbin/sendmail", capture_output=True,
+                          timeout=60, user=61001, group=61001, extra_groups=[])
+    assert done.returncode == 0, done
+    assert longest(arrived(sinks, b"token-program")) == 998
+    house.wait_event("drop.lines_broken")
+
+
+def test_long_lines_of_others_stay(house, sinks):
+    """what is forwarded was signed by somebody else"""
+    house.cli("alias", "add", "away@example.test", "away@good.open.test")
+    with smtplib.SMTP("127.0.0.1", house.ports["smtp"], timeout=30) as s:
+        s.sendmail("stranger@open.test", ["away@example.test"],
+                   b"From: <stranger@open.test>\r\nSubject: token-others\r\n\r\n" + LONG_BODY.encode(), ["BODY=8BITMIME"])
+    got = arrived(sinks, b"token-others")
+    assert got.endswith(b"\r\n\r\n" + LONG_BODY.encode()), longest(got)
 
 
 # ---- a smarthost that speaks SCRAM: another server of ours -------------------------------------------------------

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/base/own.h"
+#include "lib/make/lines/lines.h"
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
@@ -96,5 +97,62 @@ edits_apply(int *fd, uint64_t *size, const struct smtp_scan_edit *edits, size_t 
 	(void)close(*fd);
 	*fd = fd_take(&made);
 	*size = length;
+	return true;
+}
+
+#define PIECE ((size_t)65536)
+
+struct writing {
+	int fd;
+	struct buf b; /* short pieces: one system call for many */
+	uint64_t size;
+};
+
+static bool
+flush(struct writing *w)
+{
+	bool ok = edits_write(w->fd, buf_slice(&w->b));
+
+	buf_reset(&w->b);
+	return ok;
+}
+
+static bool
+collect(void *arg, struct slice piece)
+{
+	struct writing *w = arg;
+
+	w->size += piece.n;
+	if (w->b.n + piece.n > PIECE && !flush(w))
+		return false;
+	return piece.n > PIECE ? edits_write(w->fd, piece) : buf_add(&w->b, piece);
+}
+
+bool
+edits_break_lines(int *fd, uint64_t *size, size_t *breaks)
+{
+	struct writing w = { .fd = -1 };
+	own(fd_t) made = -1;
+	bool ok = true, needed;
+	struct slice message;
+	void *p = mmap(NULL, (size_t)*size, PROT_READ, MAP_SHARED, *fd, 0);
+
+	if (p == MAP_FAILED)
+		return false;
+	*breaks = 0;
+	message = slice_of(p, (size_t)*size);
+	needed = lines_too_long(message);
+	if (needed) {
+		buf_init(&w.b, PIECE);
+		made = w.fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		ok = made >= 0 && lines_break(message, collect, &w, breaks) && flush(&w) && edits_seal(made);
+		buf_free(&w.b);
+	}
+	(void)munmap(p, (size_t)*size);
+	if (!ok || !needed)
+		return ok;
+	(void)close(*fd);
+	*fd = fd_take(&made);
+	*size = w.size;
 	return true;
 }

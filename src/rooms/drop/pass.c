@@ -214,7 +214,7 @@ drop_pass(struct drop_mail *m, struct drop_answer *an)
 {
 	struct smtp_queue_rcpt *to = ARENA_ARRAY(m->a, DROP_RCPTS, struct smtp_queue_rcpt);
 	struct smtp_scan_judge_answer v;
-	size_t n = 0;
+	size_t n = 0, breaks;
 
 	if (to == NULL) {
 		(void)later(an);
@@ -236,6 +236,12 @@ drop_pass(struct drop_mail *m, struct drop_answer *an)
 	for (size_t i = 0; i < m->n_rcpts; i++)
 		if (!m->nobody && !resolve(m, m->rcpts[i], i == 0, to, &n, an))
 			return;
+	if (!edits_break_lines(&m->fd, &m->size, &breaks)) { /* before it is signed: decision 0081 */
+		(void)drop_say(an, 452, "4.3.1", "no room now, try later");
+		return;
+	}
+	if (breaks > 0)
+		EVENT(EVENT_DROP_LINES_BROKEN, m->session, m->queue_id, S(""), EN("breaks", breaks), EN("size", m->size));
 	if (m->nobody) /* judged like any other, so that it takes as long */
 		to[n++] = (struct smtp_queue_rcpt){ .address = m->rcpts[0], .original = m->rcpts[0] };
 	if (!judged(m, to, n, &v, an))

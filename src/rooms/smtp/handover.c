@@ -2,6 +2,7 @@
  * A whole message: what its content calls for by itself and what scan says, then responsibility passes
  * to queue, whose answer, which is durable, becomes the 250. */
 #include "lib/clock/clock.h"
+#include "lib/edits/edits.h"
 #include "rooms/smtp/content.h"
 
 _Static_assert((int)SMTP_RET_FULL == (int)SMTP_QUEUE_RET_FULL && (int)SMTP_RET_HDRS == (int)SMTP_QUEUE_RET_HDRS &&
@@ -114,6 +115,24 @@ queue_it(struct smtp_session *s, struct content *c, const struct smtp_scan_judge
 		smtp_refuse(s, "data", S(""), 554, "5.6.0", "the message was refused");
 }
 
+/* Mail that begins here leaves with lines of at most 998 octets (RFC 5321 4.5.3.1.6), and is signed as it leaves. What
+ * others wrote and signed goes on as it came (decision 0081). */
+static bool
+short_lines(struct smtp_session *s, struct content *c)
+{
+	size_t breaks = 0;
+
+	if (!s->conf->submission)
+		return true;
+	if (!edits_break_lines(&c->fd, &c->size, &breaks)) {
+		smtp_refuse(s, "data", S(""), 452, "4.3.1", "no room now, try later");
+		return false;
+	}
+	if (breaks > 0)
+		SMTP_EVENT(s, EVENT_SMTP_LINES_BROKEN, EN("breaks", breaks), EN("size", c->size));
+	return true;
+}
+
 /* Sealed, judged where it is to be, and given to queue. One reply on every path. What comes in is judged first, and
  * milters see what scan found; what goes out is signed last, so that no milter breaks a signature. */
 static void
@@ -127,6 +146,8 @@ pass_on(struct smtp_session *s, struct content *c)
 		return;
 	}
 	if (s->conf->submission && !smtp_filtered(s, c, &word))
+		return;
+	if (!word.discard && !short_lines(s, c))
 		return;
 	if (s->conf->scan && !word.discard && !smtp_judged(s, c, &v))
 		return;
