@@ -30,23 +30,44 @@ read_body(int fd, uint64_t size, struct arena *a, struct slice *out)
 	return true;
 }
 
-void
-fetch_get(struct ipc_client *c, struct slice url, struct slice type, uint64_t max, uint32_t ms, uint64_t session,
-    struct arena *a, struct room_fetch_fetch_answer *out, struct slice *body)
+/* Asks, and reads what came; in has everything but the descriptor. */
+static void
+exchange(struct ipc_client *c, struct room_fetch_fetch *in, struct arena *a, struct room_fetch_fetch_answer *out,
+    struct slice *body)
 {
 	own(fd_t) fd = memfd_create("fetched", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	struct room_fetch_fetch in = { .url = url, .method = ROOM_FETCH_METHOD_GET, .type = type, .max = max, .ms = ms,
-		.session = session, .fd = fd };
 
+	in->fd = fd;
 	*out = (struct room_fetch_fetch_answer){ .status = ROOM_FETCH_STATUS_SLOW, .type = S(""), .why = S("no answer") };
 	*body = S("");
-	if (fd < 0 || room_fetch_fetch(c, &in, clock_mono_ms() + ms + SLACK_MS, a, out) != IPC_OK) {
+	if (fd < 0 || room_fetch_fetch(c, in, clock_mono_ms() + in->ms + SLACK_MS, a, out) != IPC_OK) {
 		*out = (struct room_fetch_fetch_answer){ .status = ROOM_FETCH_STATUS_SLOW, .type = S(""),
 			.why = S("no answer") };
 		return;
 	}
-	if (out->status == ROOM_FETCH_STATUS_DONE && (out->size > max || !read_body(fd, out->size, a, body)))
+	if (out->status == ROOM_FETCH_STATUS_DONE && (out->size > in->max || !read_body(fd, out->size, a, body)))
 		out->status = ROOM_FETCH_STATUS_BROKEN;
+}
+
+void
+fetch_get(struct ipc_client *c, struct slice url, struct slice type, uint64_t max, uint32_t ms, uint64_t session,
+    struct arena *a, struct room_fetch_fetch_answer *out, struct slice *body)
+{
+	struct room_fetch_fetch in = { .url = url, .method = ROOM_FETCH_METHOD_GET, .type = type, .max = max, .ms = ms,
+		.session = session };
+
+	exchange(c, &in, a, out, body);
+}
+
+void
+fetch_post(struct ipc_client *c, struct slice url, struct slice type, struct slice body, struct slice answer, uint64_t max,
+    uint32_t ms, uint64_t session, struct arena *a, struct room_fetch_fetch_answer *out, struct slice *got)
+{
+	struct room_fetch_field field = { .name = S("Content-Type"), .value = type };
+	struct room_fetch_fetch in = { .url = url, .method = ROOM_FETCH_METHOD_POST, .fields = &field, .n_fields = 1,
+		.body = body, .type = answer, .max = max, .ms = ms, .session = session };
+
+	exchange(c, &in, a, out, got);
 }
 
 static struct slice

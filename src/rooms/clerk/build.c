@@ -14,6 +14,7 @@ struct building {
 	size_t rows;
 	/* TLS: the policy under way */
 	struct tls_report_policy policy;
+	struct slice key; /* type and lines */
 	struct tls_report_failure *failures;
 	bool open, first, full;
 };
@@ -57,6 +58,42 @@ close_policy(struct building *w)
 	w->open = false;
 }
 
+/* The host patterns of a policy of MTA-STS: "mx: a, b" of several lines. */
+static bool
+put_patterns(struct arena *a, struct slice lines, struct slice *out)
+{
+	own(buf_t) b = { .max = COUNTED_LONG };
+	struct slice line, rest = lines;
+
+	for (bool more = lines.n > 0; more;) {
+		more = slice_cut(rest, '\n', &line, &rest);
+		if (!more)
+			line = rest;
+		if (slice_istarts(line, S("mx:")) && slice_trim(slice_from(line, 3)).n > 0) {
+			(void)buf_add(&b, b.n > 0 ? S(", ") : S(""));
+			(void)buf_add(&b, slice_trim(slice_from(line, 3)));
+		}
+	}
+	return arena_copy(a, buf_slice(&b), out);
+}
+
+static void
+open_policy(struct building *w, struct slice domain, struct slice key)
+{
+	struct tls_report_policy *p = &w->policy;
+
+	*p = (struct tls_report_policy){ .domain = domain };
+	w->open = true;
+	if (!arena_copy(w->a, key, &w->key)) {
+		w->full = true;
+		return;
+	}
+	p->type = w->key;
+	(void)slice_cut(w->key, '\n', &p->type, &p->string);
+	if (slice_eq(p->type, S("sts")))
+		w->full = !put_patterns(w->a, p->string, &p->mx) || w->full;
+}
+
 static bool
 on_tls(void *ctx, struct slice packed, uint64_t n)
 {
@@ -67,11 +104,9 @@ on_tls(void *ctx, struct slice packed, uint64_t n)
 
 	if (!counted_unpack(packed, &c))
 		return true;
-	if (!w->open || !slice_eq(w->policy.type, c.f[CT_POLICY])) {
+	if (!w->open || !slice_eq(w->key, c.f[CT_POLICY])) {
 		close_policy(w);
-		w->policy = (struct tls_report_policy){ .domain = domain };
-		w->open = true;
-		w->full = !arena_copy(w->a, c.f[CT_POLICY], &w->policy.type) || w->full;
+		open_policy(w, domain, c.f[CT_POLICY]);
 	}
 	if (slice_eq(c.f[CT_RESULT], S("ok"))) {
 		w->policy.successes += n;

@@ -49,7 +49,7 @@ struct clerk {
 	struct slice org;	/* what we call ourselves in reports */
 	bool send_dmarc, send_tls;
 	struct resolve_room dns;
-	struct ipc_client *log, *auth, *scan, *queue, *keys;
+	struct ipc_client *log, *auth, *scan, *queue, *keys, *fetch;
 	struct clerk_peer *peers;
 	/* reading.c */
 	struct ipc_channel *reader;
@@ -101,6 +101,8 @@ enum mail_status mail_send(struct clerk *c, const struct mail *m, const char **w
 /* The queue id of a session's only message. */
 #define QUEUE_ID_TEXT 16
 void mail_queue_id(uint64_t session, char out[static QUEUE_ID_TEXT]);
+/* The report to an https: address (RFC 8460 5.3); to is the URL. MAIL_LATER where it was not taken. */
+enum mail_status mail_post(struct clerk *c, const struct mail *m, struct arena *a, const char **why);
 /* The whole mail, for tests too. Returns !b->bad. */
 bool mail_write(struct buf *b, const struct clerk *c, const struct mail *m);
 

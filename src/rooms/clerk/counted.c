@@ -3,13 +3,12 @@
 #include "rooms/clerk/counting.h"
 
 #define FIELD ((size_t)255)
-#define SIGNATURES ((size_t)1000)
 
 void
 counted_pack(struct buf *b, const struct counted *c)
 {
 	for (size_t i = 0; i < COUNTED_FIELDS; i++) {
-		struct slice s = slice_head(c->f[i], i == CD_SIGNATURES ? SIGNATURES : FIELD);
+		struct slice s = slice_head(c->f[i], i == 0 || i == CD_SIGNATURES ? COUNTED_LONG : FIELD);
 
 		(void)buf_put_u16le(b, (uint16_t)s.n);
 		(void)buf_add(b, s);

@@ -93,16 +93,37 @@ count_verdict(struct pass *p, const struct cli_ledger_event *e)
 	count(p, REPORT_DMARC, e, domain, &row, field(e, "published"));
 }
 
+/* Whole lines of a policy, as many as a row has room for. */
+static void
+put_policy(struct buf *b, struct slice type, struct slice lines)
+{
+	struct slice line = lines, rest = lines;
+
+	(void)buf_add(b, type);
+	for (bool more = lines.n > 0; more;) {
+		more = slice_cut(rest, '\n', &line, &rest);
+		if (!more)
+			line = rest;
+		if (b->n + 1 + line.n > b->max)
+			return;
+		(void)buf_byte(b, '\n');
+		(void)buf_add(b, line);
+	}
+}
+
 static void
 count_session(struct pass *p, const struct cli_ledger_event *e)
 {
-	const struct counted row = { { [CT_POLICY] = field(e, "policy_type"), [CT_MX] = field(e, "mx_host"),
+	own(buf_t) policy = { .max = COUNTED_LONG };
+
+	put_policy(&policy, field(e, "policy_type"), field(e, "policy_string"));
+	const struct counted row = { { [CT_POLICY] = buf_slice(&policy), [CT_MX] = field(e, "mx_host"),
 		[CT_RESULT] = field(e, "result"), [CT_SENDING] = field(e, "sending_ip"),
 		[CT_RECEIVING] = field(e, "receiving_ip"), [CT_REASON] = field(e, "reason") } };
 	struct slice domain = field(e, "policy_domain");
 
 	if (domain.n > 0 && slice_at(domain, 0) != '[')
-		count(p, REPORT_TLS, e, domain, &row, field(e, "policy_string"));
+		count(p, REPORT_TLS, e, domain, &row, S(""));
 }
 
 /* Every event of one kind after a position, up to the step's end. False when the log did not answer. */

@@ -9,6 +9,7 @@
 #include "lib/report/tls.h"
 
 #define COUNTED_FIELDS 12u
+#define COUNTED_LONG ((size_t)1000) /* bytes of the first field, and of the signatures */
 
 struct counted {
 	struct slice f[COUNTED_FIELDS];
@@ -17,10 +18,10 @@ struct counted {
 /* A judged message. */
 enum counted_dmarc { CD_SOURCE, CD_DISPOSITION, CD_DKIM, CD_SPF, CD_REASON, CD_TO, CD_MAIL_FROM, CD_FROM,
 	CD_SIGNATURES, CD_SPF_DOMAIN, CD_SPF_SCOPE, CD_SPF_RESULT };
-/* A TLS session. */
+/* A TLS session. CT_POLICY is its type, and behind a line feed the lines of the policy. */
 enum counted_tls { CT_POLICY, CT_MX, CT_RESULT, CT_SENDING, CT_RECEIVING, CT_REASON };
 
-/* Each field is cut to 255 bytes, the signatures to 1,000. */
+/* Each field is cut to 255 bytes, the first one and the signatures to 1,000. */
 void counted_pack(struct buf *b, const struct counted *c);
 /* False when it was not packed here. */
 bool counted_unpack(struct slice packed, struct counted *out);

@@ -13,12 +13,15 @@
 #include "lib/base/own.h"
 #include "lib/clock/clock.h"
 #include "lib/events/events.h"
+#include "lib/fetch/fetch.h"
 #include "lib/make/date.h"
 #include "rooms/clerk/clerk.h"
 
 #define MAIL_MOST ((size_t)16777216)
 #define LINE ((size_t)57) /* octets of one line of base64 */
 #define SIGN_MS 15000u
+#define POST_MS 15000u
+#define POST_ANSWER ((size_t)65536) /* nobody reads it */
 #define MOST_HOME ((size_t)20)
 
 void
@@ -198,4 +201,29 @@ mail_send(struct clerk *c, const struct mail *m, const char **why)
 	if (ipc != IPC_OK || answer.status == SMTP_QUEUE_ACCEPT_STATUS_REFUSED)
 		return MAIL_REFUSED;
 	return answer.status == SMTP_QUEUE_ACCEPT_STATUS_OK ? MAIL_SENT : MAIL_LATER;
+}
+
+enum mail_status
+mail_post(struct clerk *c, const struct mail *m, struct arena *a, const char **why)
+{
+	struct room_fetch_fetch_answer out;
+	struct slice body;
+
+	*why = "it is too big for one HTTPS request of this server";
+	if (m->packed.n > FETCH_BODY)
+		return MAIL_REFUSED;
+	*why = "fetch cannot be asked now";
+	if (!ipc_client_connected(c->fetch))
+		return MAIL_LATER;
+	fetch_post(c->fetch, m->to, S("application/tlsrpt+gzip"), m->packed, S(""), POST_ANSWER, POST_MS, m->session, a, &out, &body);
+	*why = "its web server does not take it";
+	if ((out.status == ROOM_FETCH_STATUS_DONE || out.status == ROOM_FETCH_STATUS_LARGE) && out.code / 100 == 2)
+		return MAIL_SENT;
+	if (out.status == ROOM_FETCH_STATUS_REFUSED)
+		*why = "its URL is no https: URL of the public Internet";
+	else if (out.status == ROOM_FETCH_STATUS_UNTRUSTED)
+		*why = "the certificate of its web server is not valid";
+	else if (out.status != ROOM_FETCH_STATUS_DONE)
+		*why = "its web server cannot be reached";
+	return MAIL_LATER;
 }

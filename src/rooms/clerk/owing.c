@@ -122,7 +122,7 @@ send_one(struct clerk *c, struct reports_owed *o)
 	o->next = (uint64_t)m.now_us + UNKNOWN_US;
 	o->why = S("");
 	write_down(c, o);
-	switch (mail_send(c, &m, &why)) {
+	switch (slice_istarts(o->to, S("https:")) ? mail_post(c, &m, a, &why) : mail_send(c, &m, &why)) {
 	case MAIL_SENT:
 		o->state = OWED_SENT;
 		write_down(c, o);

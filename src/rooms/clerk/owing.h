@@ -20,7 +20,7 @@ bool owing_step(struct clerk *c);
 /* Plans what is over. */
 void owing_plan(struct clerk *c);
 
-/* places.c: the mailto: addresses of the domain's record that may have reports about it (external ones
+/* places.c: the mailto: addresses, and of TLS the https: URLs as well, of the domain's record that may have reports about it (external ones
  * prove it, RFC 9990 section 4). False when the DNS failed. */
 bool owing_places(struct clerk *c, enum report_kind kind, struct slice domain, struct arena *a,
     struct owing_places *out);

@@ -7,6 +7,7 @@
 #include "lib/clock/clock.h"
 #include "lib/parse/dmarc/dmarc.h"
 #include "lib/parse/tlsrpt/tlsrpt.h"
+#include "lib/parse/url/url.h"
 #include "lib/verify/dmarc/dmarc.h"
 #include "rooms/clerk/owing.h"
 
@@ -74,16 +75,17 @@ tls_places(struct slice text, struct owing_places *out)
 	struct tlsrpt_record record;
 	struct slice uri, address, host;
 	struct cursor c;
+	struct url url;
 
-	out->why = "its TLSRPT record asks for no reports by mail";
+	out->why = "its TLSRPT record asks for reports in no way that this server knows";
 	if (!tlsrpt_parse(text, &record))
 		return;
 	c = cur_of(record.rua);
 	while (tlsrpt_uri_next(&c, &uri, &address))
 		if (address.n > 0 && plain(address, &host))
 			add(out, address, 0);
-		else if (slice_istarts(uri, S("https:")))
-			out->why = "its TLSRPT record asks for reports over https alone, which this server does not send";
+		else if (slice_istarts(uri, S("https:")) && url_parse(uri, &url) && url.port == 443)
+			add(out, uri, 0);
 }
 
 bool

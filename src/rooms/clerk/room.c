@@ -74,7 +74,7 @@ clerk_introduce(void *ctx, const char *peer, const char *instance, int fd)
 		struct slice name;
 		struct ipc_client *client;
 	} asked[] = { { S("log"), c->log }, { S("dns"), c->dns.client }, { S("auth"), c->auth }, { S("scan"), c->scan },
-		{ S("queue"), c->queue }, { S("keys"), c->keys } };
+		{ S("queue"), c->queue }, { S("keys"), c->keys }, { S("fetch"), c->fetch } };
 	struct slice name = slice_z(peer);
 
 	for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
@@ -121,6 +121,7 @@ clerk_init(struct clerk *c, struct loop *loop, struct reports *reports)
 	c->scan = ipc_client_new("scan");
 	c->queue = ipc_client_new("queue");
 	c->keys = ipc_client_new("keys");
+	c->fetch = ipc_client_new("fetch");
 	c->retire = loop_after(loop, RETIRE_MS, retire, c);
 	counting_kick(c);
 	rotation_kick(c);
@@ -135,7 +136,7 @@ clerk_stop(void *ctx)
 	struct clerk *c = ctx;
 	struct loop_timer **timers[] = { &c->patience, &c->reading, &c->count, &c->owe, &c->names, &c->rotate,
 		&c->retire };
-	struct ipc_client **clients[] = { &c->log, &c->dns.client, &c->auth, &c->scan, &c->queue, &c->keys };
+	struct ipc_client **clients[] = { &c->log, &c->dns.client, &c->auth, &c->scan, &c->queue, &c->keys, &c->fetch };
 
 	while (c->peers != NULL)
 		peer_drop(c->peers);

@@ -193,12 +193,19 @@ on_policy(void *self, const struct tls_report_policy *p)
 	s->policies++;
 	s->good += p->successes;
 	s->bad += p->failed;
-	assert_true(slice_eq(p->type, S("sts")) && slice_eq(p->domain, S("a.example")) && p->n == 1);
-	assert_true(slice_eq(p->failures[0].type, S("certificate-expired")) &&
+	assert_true(slice_eq(p->type, S("sts")) && p->domain.n == 9);
+	assert_true(slice_eq(p->string, S("version: STSv1\nmode: testing\nmx: mx.a.example\nmx: *.b.example\nmax_age: 86400")) ||
+	    slice_eq(p->string, S("version: STSv1\nmode: enforce\nmx: mx.a.example\nmax_age: 86400")));
+	assert_true(slice_eq(p->mx, S("mx.a.example")) || slice_eq(p->mx, S("mx.a.example, *.b.example")));
+	assert_true(p->n <= 1);
+	assert_true(p->n == 0 || (slice_eq(p->failures[0].type, S("certificate-expired")) &&
 	    slice_eq(p->failures[0].receiving_mx, S("mx.a.example")) &&
-	    slice_eq(p->failures[0].sending_ip, S("192.0.2.8")));
+	    slice_eq(p->failures[0].sending_ip, S("192.0.2.8"))));
 	return true;
 }
+
+#define ENFORCE "version: STSv1\nmode: enforce\nmx: mx.a.example\nmax_age: 86400"
+#define TESTING "version: STSv1\nmode: testing\nmx: mx.a.example\nmx: *.b.example\nmax_age: 86400"
 
 static void
 tls(void **state)
@@ -209,20 +216,34 @@ tls(void **state)
 	struct tls_seen seen = { 0 };
 
 	for (int i = 0; i < 5; i++)
-		session(NOON, "a.example", "ok");
-	session(NOON, "a.example", "certificate-expired");
-	session(NOON, "a.example", "certificate-expired");
-	session(NOON, "b.example", "ok");
+		session(NOON, "a.example", ENFORCE, "ok");
+	session(NOON, "a.example", ENFORCE, "certificate-expired");
+	session(NOON, "a.example", ENFORCE, "certificate-expired");
+	session(NOON, "a.example", TESTING, "ok"); /* another policy, whose sessions are told apart */
+	session(NOON, "b.example", ENFORCE, "ok");
+	session(NOON, "b.example", ENFORCE, "ok");
 	count_all();
 	at(NOON + DAY);
 	work_off();
-	assert_int_equal(w.mails, 1); /* b wants https alone */
-	assert_true(owed().n[OWED_NONE] == 1 && owed().n[OWED_SENT] == 1);
+	assert_int_equal(w.mails, 1);
+	assert_true(owed().n[OWED_OPEN] == 1 && owed().n[OWED_SENT] == 1 && w.posts == 1); /* b's web server is not there */
+	w.http = 503;
+	at(NOON + DAY + DAY / 24);
+	work_off();
+	assert_true(owed().n[OWED_OPEN] == 1 && w.posts == 2);
+	w.http = 201;
+	at(NOON + DAY + DAY / 12);
+	work_off();
+	assert_true(owed().n[OWED_SENT] == 2 && w.posts == 3 && w.mails == 1);
+	assert_string_equal(w.url, "https://b.example/r");
+	assert_int_equal(tls_report_read(slice_of(w.posted, w.posted_n), a, on_policy, &seen, &r), TLS_REPORT_OK);
+	assert_true(seen.policies == 1 && seen.good == 2 && seen.bad == 0);
+	seen = (struct tls_seen){ 0 };
 	assert_true(mail_has("TLS-Report-Domain: a.example\r\nTLS-Report-Submitter: mail.example.test\r\n") &&
 	    mail_has("report-type=\"tlsrpt\"") && mail_has("application/tlsrpt+gzip") && mail_has(".json.gz\""));
 	assert_int_equal(attachment(&part), REPORT_FORM_TLS);
 	assert_int_equal(tls_report_read(buf_slice(&part), a, on_policy, &seen, &r), TLS_REPORT_OK);
-	assert_true(seen.policies == 1 && seen.good == 5 && seen.bad == 2);
+	assert_true(seen.policies == 2 && seen.good == 6 && seen.bad == 2);
 }
 
 /* ---- what comes in ---- */

@@ -23,6 +23,7 @@
 #include "ipc/cli_ledger.h"
 #include "ipc/queue_mailbox.h"
 #include "ipc/room_dns.h"
+#include "ipc/room_fetch.h"
 #include "ipc/smtp_queue.h"
 #include "ipc/smtp_scan.h"
 #include "lib/base/own.h"
@@ -61,7 +62,11 @@ static struct {
 	enum smtp_queue_accept_status accept;
 	bool silent;	/* queue takes it, says nothing and dies */
 	bool stored;	/* queue tells the log */
-	unsigned mails, readers;
+	unsigned mails, readers, posts;
+	uint16_t http;	/* what web servers answer; 0: they cannot be reached */
+	char url[200];
+	uint8_t posted[32768];
+	size_t posted_n;
 	bool reader_dies, unknown_domains;
 	unsigned ticks;
 	char keys_seen[200];
@@ -304,6 +309,30 @@ serve_keys(struct ipc_channel *ch)
 	return cli_keys_server_serve(ch, &h, NULL);
 }
 
+static void
+on_fetch(void *ctx, struct ipc_call *call, struct room_fetch_fetch *m)
+{
+	struct room_fetch_fetch_answer out = { .status = w.http == 0 ? ROOM_FETCH_STATUS_UNREACHABLE : ROOM_FETCH_STATUS_DONE,
+		.code = w.http };
+
+	(void)ctx;
+	assert_true(m->method == ROOM_FETCH_METHOD_POST && m->n_fields == 1 && slice_eq(m->fields[0].name, S("Content-Type")));
+	assert_true(slice_eq(m->fields[0].value, S("application/tlsrpt+gzip")));
+	(void)snprintf(w.url, sizeof w.url, "%.*s", SFMT(m->url));
+	memcpy(w.posted, m->body.p, m->body.n);
+	w.posted_n = m->body.n;
+	w.posts++;
+	(void)room_fetch_fetch_answer(call, &out);
+}
+
+static enum ipc_status
+serve_fetch(struct ipc_channel *ch)
+{
+	static const struct room_fetch_server h = { .fetch = on_fetch };
+
+	return room_fetch_server_serve(ch, &h, NULL);
+}
+
 struct room {
 	enum ipc_status (*serve)(struct ipc_channel *ch);
 	struct ipc_channel *ch;
@@ -362,6 +391,7 @@ open_clerk(void)
 	meet("scan", serve_scan);
 	meet("queue", serve_queue);
 	meet("keys", serve_keys);
+	meet("fetch", serve_fetch);
 }
 
 static void
@@ -431,9 +461,9 @@ judged(int64_t time, const char *domain, const char *ip, bool passed, const char
 }
 
 static void
-session(int64_t time, const char *domain, const char *result)
+session(int64_t time, const char *domain, const char *policy, const char *result)
 {
-	const char *const fields[] = { "policy_type", "sts", "policy_domain", domain, "mx_host", "mx.a.example",
+	const char *const fields[] = { "policy_type", "sts", "policy_domain", domain, "policy_string", policy, "mx_host", "mx.a.example",
 		"receiving_ip", "192.0.2.7", "sending_ip", "192.0.2.8", "result", result, "reason", "", NULL };
 
 	add_event(EVENT_SEND_TLS, time, fields);
