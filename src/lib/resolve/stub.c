@@ -8,10 +8,9 @@
 
 #include "lib/base/own.h"
 #include "lib/clock/clock.h"
-#include "lib/parse/dnsmsg/dnsmsg.h"
+#include "lib/resolve/wire.h"
 
 #define ANSWER_MOST ((size_t)65535)
-#define RCODE_NXDOMAIN 3
 #define TIMEOUT_MS 3000u
 
 bool
@@ -52,19 +51,6 @@ ready(int fd, short events, uint64_t until)
 	uint64_t now = clock_mono_ms();
 
 	return now < until && poll(&p, 1, (int)(until - now)) == 1;
-}
-
-/* Header with RD and AD (RFC 6840 5.7), the question, EDNS with 1,232 octets. */
-static void
-put_question(struct buf *b, uint16_t id, struct slice name, uint16_t type)
-{
-	(void)buf_byte(b, (uint8_t)(id >> 8));
-	(void)buf_byte(b, (uint8_t)id);
-	(void)buf_add(b, S("\x01\x20\x00\x01\x00\x00\x00\x00\x00\x01"));
-	(void)buf_add(b, name);
-	(void)buf_byte(b, (uint8_t)(type >> 8));
-	(void)buf_byte(b, (uint8_t)type);
-	(void)buf_add(b, S("\x00\x01\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x00"));
 }
 
 /* The datagram whose id is ours; others are ignored until the deadline. */
@@ -133,7 +119,6 @@ stub_query(void *self, struct slice name, enum rr_type type, struct arena *a, st
 	own(buf_t) question = { .max = 512 };
 	own(buf_t) answer = { .max = ANSWER_MOST };
 	uint64_t until = clock_mono_ms() + s->timeout_ms;
-	struct dnsmsg_answer m = { .truncated = true };
 	struct slice wire;
 	uint16_t id = 0;
 	bool udp;
@@ -141,7 +126,7 @@ stub_query(void *self, struct slice name, enum rr_type type, struct arena *a, st
 	*out = (struct resolve_wire){ .status = RESOLVE_TIMEOUT };
 	if (s->silent || !name_to_wire(name, a, &wire) || getrandom(&id, sizeof id, 0) != (ssize_t)sizeof id)
 		return;
-	put_question(&question, id, wire, (uint16_t)type);
+	(void)wire_question(&question, id, wire, type);
 	udp = over_udp(s, buf_slice(&question), until, &answer);
 	if (udp && (slice_at(buf_slice(&answer), 2) & 2) != 0) /* TC */
 		udp = over_tcp(s, buf_slice(&question), until, &answer);
@@ -149,13 +134,5 @@ stub_query(void *self, struct slice name, enum rr_type type, struct arena *a, st
 		s->silent = true;
 		return;
 	}
-	out->status = RESOLVE_SERVFAIL;
-	if (!dnsmsg_answer_parse(buf_slice(&answer), wire, (uint16_t)type, a, &m) || m.truncated || m.referral ||
-	    (m.rcode != 0 && m.rcode != RCODE_NXDOMAIN) || !name_from_wire(m.owner, a, &out->name))
-		return;
-	out->status = m.rcode == RCODE_NXDOMAIN ? RESOLVE_NXDOMAIN : m.n > 0 ? RESOLVE_OK : RESOLVE_NODATA;
-	out->secure = (slice_at(buf_slice(&answer), 3) & 0x20) != 0; /* AD */
-	out->ttl = m.ttl;
-	out->n = m.n;
-	out->rdata = m.rdata;
+	wire_answer(buf_slice(&answer), wire, type, a, out);
 }

@@ -468,11 +468,21 @@ names(void **state)
 	assert_true(found);
 }
 
-/* Only a key that the world sees is said to be seen; time passes until nothing is left to do. */
+/* Only a key that the world sees is said to be seen: our own resolver, and all public ones that answer. Time passes until
+ * nothing is left to do. */
 static void
 rotation(void **state)
 {
+	w.old = "cloudflare";
 	rotation_step(&w.c);
+	assert_string_equal(w.keys_seen, "");
+	assert_int_equal(w.asked, 2); /* of the key that we see ourselves, until one says no */
+	assert_int_equal(w.ticks, 3);
+	w.ticks = 0;
+	w.old = NULL;
+	w.dead = "quad9";
+	rotation_step(&w.c);
+	assert_int_equal(w.asked, 5);
 	assert_string_equal(w.keys_seen, "example.test/new ");
 	assert_int_equal(w.ticks, 3);
 }

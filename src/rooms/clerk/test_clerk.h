@@ -67,6 +67,9 @@ static struct {
 	char url[200];
 	uint8_t posted[32768];
 	size_t posted_n;
+	unsigned asked;	/* questions to public resolvers */
+	const char *old; /* one that still sees what was there before; NULL: none */
+	const char *dead; /* one that does not answer; NULL: none */
 	bool reader_dies, unknown_domains;
 	unsigned ticks;
 	char keys_seen[200];
@@ -309,6 +312,37 @@ serve_keys(struct ipc_channel *ch)
 	return cli_keys_server_serve(ch, &h, NULL);
 }
 
+/* A public resolver: the zone, or nothing but its end where the answer is older. */
+static void
+public_resolver(struct ipc_call *call, struct room_fetch_fetch *m)
+{
+	own(arena_p) a = arena_new("doh", 1 << 20);
+	own(buf_t) b = { .max = 4096 };
+	struct room_fetch_fetch_answer out = { .status = ROOM_FETCH_STATUS_DONE, .code = 200, .type = S("application/dns-message") };
+	struct slice question = slice_sub(m->body, 12, m->body.n - 12 - 11), name; /* behind it: EDNS */
+	struct resolve_wire wire;
+
+	w.asked++;
+	assert_true(slice_eq(m->fields[0].value, out.type) && slice_eq(m->type, out.type));
+	assert_true(name_from_wire(slice_head(question, question.n - 4), a, &name));
+	zone_query(&w.zone, name, RR_TXT, a, &wire);
+	if (w.old != NULL && slice_find(m->url, slice_z(w.old)) != SLICE_NONE)
+		wire = (struct resolve_wire){ .status = RESOLVE_NXDOMAIN };
+	if (w.dead != NULL && slice_find(m->url, slice_z(w.dead)) != SLICE_NONE)
+		out = (struct room_fetch_fetch_answer){ .status = ROOM_FETCH_STATUS_UNREACHABLE };
+	(void)buf_fmt(&b, "%c%c%c%c", 0, 0, 0x81, wire.status == RESOLVE_NXDOMAIN ? 0x83 : 0x80);
+	(void)buf_fmt(&b, "%c%c%c%c%c%c%c%c", 0, 1, 0, (int)wire.n, 0, 0, 0, 0);
+	(void)buf_add(&b, question);
+	for (size_t i = 0; i < wire.n; i++) {
+		(void)buf_fmt(&b, "%c%c%c%c%c%c%c%c%c%c", 0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 60);
+		(void)buf_fmt(&b, "%c%c", (int)(wire.rdata[i].n >> 8), (int)(wire.rdata[i].n & 255));
+		(void)buf_add(&b, wire.rdata[i]);
+	}
+	out.size = b.n;
+	assert_int_equal(write(m->fd, b.p, b.n), b.n);
+	(void)room_fetch_fetch_answer(call, &out);
+}
+
 static void
 on_fetch(void *ctx, struct ipc_call *call, struct room_fetch_fetch *m)
 {
@@ -316,6 +350,10 @@ on_fetch(void *ctx, struct ipc_call *call, struct room_fetch_fetch *m)
 		.code = w.http };
 
 	(void)ctx;
+	if (slice_ends(m->url, S("/dns-query"))) {
+		public_resolver(call, m);
+		return;
+	}
 	assert_true(m->method == ROOM_FETCH_METHOD_POST && m->n_fields == 1 && slice_eq(m->fields[0].name, S("Content-Type")));
 	assert_true(slice_eq(m->fields[0].value, S("application/tlsrpt+gzip")));
 	(void)snprintf(w.url, sizeof w.url, "%.*s", SFMT(m->url));
