@@ -2,6 +2,7 @@
 """T-001, T-002, T-005, O-003..O-006 and D-003: mail that leaves, towards servers and names that are hostile."""
 import email
 import os
+import re
 import smtplib
 import subprocess
 import sys
@@ -274,6 +275,36 @@ def test_D_003_no_answer(house):
 def test_a_bounce_comes_home(house):
     house.submit("no-body@good.open.test", text="Subject: to nobody\r\n\r\nx\r\n")
     wait_for(lambda: house.events("mailbox.delivered"), 30)
+
+
+def txt_of(house):
+    """A resolver for dkimpy that knows what `postern dkim show` prints."""
+    shown = house.cli("dkim", "show", "example.test").stdout
+    records = dict(re.findall(r"^(\S+_domainkey\.example\.test)\. \d+ IN TXT (.*)$", shown, re.M))
+    assert records, shown
+
+    def txt(name, timeout=5):
+        value = records.get(name.decode().rstrip("."))
+        return "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', value)).encode() if value else None
+    return txt
+
+
+def test_a_bounce_that_leaves_is_signed(house, sinks):
+    """by the domain that our host name lies in, and dkimpy verifies it with the records that we print"""
+    dkim = pytest.importorskip("dkim")
+    house.cli("queue", "hold-rule", "add", "--sender", "writer@good.open.test", "--reason", "never")
+    had = len(sinks["good"].messages)
+    with smtplib.SMTP("127.0.0.1", house.ports["smtp"], timeout=30) as s:
+        s.sendmail("writer@good.open.test", ["alice@example.test"], "From: writer@good.open.test\r\nSubject: hello\r\n\r\nx\r\n")
+    house.cli("queue", "fail", "--sender", "writer@good.open.test", "--yes")
+    wait_for(lambda: len(sinks["good"].messages) > had, 30)
+    envelope, data, _ = sinks["good"].messages[-1]
+    assert envelope[0].upper().startswith("MAIL FROM:<>") and "<writer@good.open.test>" in envelope[1]
+    whole = re.sub(rb"^\.", b"", data, flags=re.M)
+    assert b"\r\nFrom: Mail Delivery System <MAILER-DAEMON@mail.example.test>\r\n" in whole and b"d=example.test" in whole
+    assert dkim.verify(whole, dnsfunc=txt_of(house))
+    for bad in (b"alice@", b"Subject: "):
+        assert not dkim.verify(whole.replace(bad, bad + b"x"), dnsfunc=txt_of(house))
 
 
 def test_smarthost(house, sinks):

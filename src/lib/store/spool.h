@@ -49,7 +49,8 @@ struct spool;
 #define SPOOL_BY_NOTIFY 32u	/* RFC 2852: say so when its time has passed */
 #define SPOOL_BY_RETURN 64u	/* RFC 2852: give up when its time has passed */
 #define SPOOL_BY_TRACE 128u	/* RFC 2852: say so when it is relayed */
-#define SPOOL_FLAGS 255u
+#define SPOOL_OWN 256u		/* a notification that the queue wrote itself */
+#define SPOOL_FLAGS 511u
 
 /* RFC 3461 4.1, as bits; 0 when nothing was said */
 #define SPOOL_NEVER 1u

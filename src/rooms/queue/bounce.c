@@ -110,7 +110,7 @@ store(struct letter *l, const struct done *e, const struct dsn *dsn, struct slic
 	struct spool_rcpt to = { .address = l->d.sender, .account = l->d.submitter };
 	struct spool_message m = { .queue_id = dsn->id, .session = l->d.session,
 		.received = (uint64_t)clock_wall_us(), .queued = now, .size = text.n, .fd = -1, .content = text,
-		.rcpt = &to, .rcpts = 1, .flags = (dsn_is_8bit(dsn) ? SPOOL_8BIT : 0) |
+		.rcpt = &to, .rcpts = 1, .flags = SPOOL_OWN | (dsn_is_8bit(dsn) ? SPOOL_8BIT : 0) |
 		    (dsn_is_utf8(dsn) ? SPOOL_8BIT | SPOOL_SMTPUTF8 : 0) | (l->d.flags & SPOOL_REQUIRETLS) };
 	enum store_err err = spool_accept(l->q->spool, &m, id);
 

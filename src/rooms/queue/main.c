@@ -32,6 +32,8 @@ introduce(void *ctx, const char *peer, const char *instance, int fd)
 		deliver_warden(q, fd);
 	else if (strcmp(peer, "send") == 0)
 		remote_send(q, fd);
+	else if (strcmp(peer, "scan") == 0)
+		signing_scan(q, fd);
 	else if (strcmp(peer, "keys") == 0)
 		cipher_keys(q, fd);
 	else if (strcmp(peer, "cli") == 0)

@@ -58,8 +58,10 @@ struct task {
 	uint64_t delivery, size, session, queued;
 	int64_t received_us;
 	uint32_t account, submitter, attempts;
-	uint8_t flags, notify, rank;
+	uint16_t flags;
+	uint8_t notify, rank;
 	bool warned;
+	bool is_signed; /* its content is not the spool's any more */
 	bool fresh;	/* never put off */
 	bool dropped;	/* an administrator ended it while it was under way */
 	char *sender, *rcpt, *queue_id; /* one allocation */
@@ -73,6 +75,15 @@ struct tasks { /* a queue of tasks, in order */
 struct ranks {
 	struct tasks of[QUEUE_RANKS];
 	unsigned n, turns;
+};
+
+/* A notification that scan has signed for us. */
+#define QUEUE_SIGNINGS 64u
+#define LIMIT_SIGNED ((uint64_t)1048576 + 65536) /* LIMIT_DSN, and what scan puts on top */
+struct signing {
+	uint32_t id; /* of the call; 0: free */
+	struct task *task;
+	uint64_t until_ms;
 };
 
 struct dest;
@@ -92,8 +103,8 @@ struct queue {
 	struct spool *spool;
 	struct slice hostname;
 	struct queue_settings set;
-	struct ipc_channel *warden, *send, *keys;
-	struct loop_watch *warden_watch, *send_watch, *keys_watch;
+	struct ipc_channel *warden, *send, *keys, *scan;
+	struct loop_watch *warden_watch, *send_watch, *keys_watch, *scan_watch;
 	uint64_t message_size, floor, floor_at_ms;
 	struct batch *batch;
 	struct rules *rules;
@@ -102,6 +113,8 @@ struct queue {
 	struct dest *blocked, **blocked_last; /* not proven, and enough of those are tried */
 	struct job *jobs[QUEUE_JOBS]; /* index + 1 is the call id */
 	unsigned n_jobs, n_unproven, n_doubtful, picks;
+	struct signing signings[QUEUE_SIGNINGS];
+	uint32_t sign_id;
 	struct task *by_id[QUEUE_TASK_BUCKETS];
 	unsigned n_tasks, n_contents;
 	struct loop_timer *settle, *ask_key;
@@ -208,6 +221,17 @@ void remote_tick(struct queue *q);
 void remote_round(struct queue *q);
 /* Ends the pause of an address's destination: somebody wants to try. */
 void remote_awake(struct queue *q, struct slice address);
+
+/* A task that was taken to be signed: to the front of its destination again. */
+void remote_signed(struct queue *q, struct task *t);
+
+/* signing.c: our own notifications */
+/* Has it to be signed before it goes elsewhere? */
+bool signing_wanted(const struct queue *q, const struct task *t);
+/* Its content is ready; takes the task until remote_signed(), or puts it off. */
+void signing_begin(struct queue *q, struct task *t);
+void signing_scan(struct queue *q, int fd);
+void signing_tick(struct queue *q);
 
 /* rules.c: which new mail waits for the administrator */
 void rules_load(struct queue *q);

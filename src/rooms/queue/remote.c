@@ -370,6 +370,10 @@ relay(struct queue *q, struct dest *d)
 			    &(struct outcome){ .status = S("4.3.0"), .reason = S("the spool could not be read") });
 		return true;
 	}
+	if (signing_wanted(q, t)) {
+		signing_begin(q, ranks_take(&d->waiting));
+		return true;
+	}
 	while (q->jobs[slot] != NULL)
 		slot++;
 	j = calloc(1, sizeof *j);
@@ -484,6 +488,15 @@ remote_add(struct queue *q, struct task *t)
 		return;
 	}
 	ranks_put(&d->waiting, t);
+	ready(q, d);
+}
+
+void
+remote_signed(struct queue *q, struct task *t)
+{
+	struct dest *d = dest_of(q, domain_of(slice_z(t->rcpt)), true);
+
+	ranks_back(&d->waiting, t);
 	ready(q, d);
 }
 

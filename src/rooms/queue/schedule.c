@@ -168,6 +168,7 @@ tick(void *arg)
 
 	deliver_tick(q);
 	remote_tick(q);
+	signing_tick(q);
 	scan_fresh(q);
 	scan_due(q);
 	note_time(q);

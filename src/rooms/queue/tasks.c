@@ -132,7 +132,7 @@ task_new(struct queue *q, const struct spool_delivery *d, struct content *conten
 	t->account = (uint32_t)d->account;
 	t->submitter = (uint32_t)d->submitter;
 	t->size = d->size;
-	t->flags = (uint8_t)d->flags;
+	t->flags = (uint16_t)d->flags;
 	t->notify = (uint8_t)d->notify;
 	t->attempts = d->attempts;
 	t->queued = d->queued;

@@ -27,7 +27,7 @@
 __attribute__((unused)) static struct queue lives[32]; /* one a start; they stay, as in a room that never ends */
 __attribute__((unused)) static size_t life;
 __attribute__((unused)) static struct queue *q;
-__attribute__((unused)) static struct ipc_channel *smtp, *warden, *box, *sender;
+__attribute__((unused)) static struct ipc_channel *smtp, *warden, *box, *sender, *notary;
 
 void
 queue_die(struct queue *dying, const char *what, enum store_err e)
@@ -96,6 +96,7 @@ stop(void)
 	ipc_channel_free(&warden);
 	ipc_channel_free(&box);
 	ipc_channel_free(&sender);
+	ipc_channel_free(&notary);
 	for (int i = 0; i < 4; i++) /* it finds its channels closed and gives them up */
 		loop_once(q->loop, 1);
 	spool_close(&q->spool);

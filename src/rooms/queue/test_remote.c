@@ -3,6 +3,7 @@
  * days pass. */
 #include "rooms/queue/test_queue.h"
 
+#include "ipc/smtp_scan.h"
 #include "lib/base/own.h"
 
 /* ---- the other end ---- */
@@ -72,10 +73,49 @@ on_relay(void *ctx, struct ipc_call *call, struct queue_send_relay *m)
 	(void)queue_send_relay_answer(call, &out);
 }
 
+/* What scan says of our own notifications. */
+static struct {
+	enum { SIGNS, SIGNS_NOT_NOW, SIGNS_SILENTLY } does;
+	size_t asked;
+	char to[400];
+} seal;
+
+static void
+on_judge(void *ctx, struct ipc_call *call, struct smtp_scan_judge *m)
+{
+	struct smtp_scan_edit edit = { .insert = S("DKIM-Signature: of the test\r\n") };
+	struct smtp_scan_judge_answer out = { .action = SMTP_SCAN_ACTION_ACCEPT, .edits = &edit, .n_edits = 1 };
+	uint64_t size;
+
+	assert_true(ipc_sealed_memfd(m->fd, 1 << 20, &size) && size == m->size && m->sender.n == 0 && m->account == 0);
+	seal.asked++;
+	copy_z(seal.to, sizeof seal.to, m->rcpts[0].address);
+	if (seal.does == SIGNS_NOT_NOW)
+		out = (struct smtp_scan_judge_answer){ .action = SMTP_SCAN_ACTION_DEFER, .code = 451 };
+	if (seal.does != SIGNS_SILENTLY)
+		(void)smtp_scan_judge_answer(call, &out);
+}
+
+static void
+connect_scan(void)
+{
+	int fd;
+
+	ipc_channel_free(&notary);
+	notary = ipc_channel_new(pair(&fd), "queue", "");
+	ipc_set_nonblocking(notary, true);
+	ipc_set_phase(notary, SMTP_SCAN_PHASE_QUEUE);
+	seal.does = SIGNS;
+	seal.asked = 0;
+	signing_scan(q, fd);
+}
+
 static void
 connect_send(void)
 {
 	int fd;
+
+	connect_scan();
 
 	ipc_channel_free(&sender);
 	sender = ipc_channel_new(pair(&fd), "queue", "");
@@ -88,7 +128,11 @@ turn(struct world *w, int ms)
 {
 	static const struct queue_send_server server = { .relay = on_relay };
 
+	static const struct smtp_scan_server scan = { .judge = on_judge };
+
 	loop_once(q->loop, ms);
+	while (notary != NULL && smtp_scan_server_serve(notary, &scan, w) == IPC_OK)
+		;
 	while (sender != NULL && queue_send_server_serve(sender, &server, w) == IPC_OK)
 		;
 }
@@ -298,6 +342,62 @@ bounces(void **state)
 	spool_holds(&w, 0);
 	rounds(&w, 50);
 	assert_int_equal(w.relays, 1); /* and nobody bounces a bounce */
+}
+
+/* What we write ourselves is signed when it leaves; what cannot be signed waits, and not for ever. */
+static void
+bounces_are_signed(void **state)
+{
+	struct world w = bad("no such user"), after = good();
+
+	connect_send();
+	send_to("eve@remote.example");
+	until(&w, &w.relays, 1);
+	assert_int_equal(seal.asked, 0); /* that one came signed */
+	w = after;
+	until(&w, &w.relays, 1);
+	assert_true(seal.asked == 1 && strcmp(seal.to, "a@example.org") == 0);
+	assert_true(slice_starts(slice_z(saw.body), S("DKIM-Signature: of the test\r\n")));
+	assert_int_equal(saw.last.size, slice_z(saw.body).n);
+	spool_holds(&w, 0);
+}
+
+static void
+signed_later_or_never(void **state)
+{
+	struct world w = bad("no such user"), after = good();
+	size_t asked;
+
+	own_time();
+	connect_send();
+	seal.does = SIGNS_NOT_NOW;
+	send_to("eve@remote.example");
+	pass(&w, 1);
+	assert_true(w.relays == 1 && seal.asked >= 1);
+	w = after;
+	asked = seal.asked;
+	pass(&w, 60); /* asked again, and keys are still away */
+	assert_true(seal.asked > asked && w.relays == 0 && spool_open_deliveries(q->spool) == 1);
+	seal.does = SIGNS_SILENTLY;
+	asked = seal.asked;
+	for (int i = 0; i < 8; i++) /* no answer is none, and is asked for again */
+		pass(&w, 120);
+	assert_true(seal.asked >= asked + 2 && w.relays == 0);
+	ipc_channel_free(&notary); /* and then there is nobody to ask */
+	pass(&w, 600);
+	assert_true(w.relays == 0 && spool_open_deliveries(q->spool) == 1);
+	connect_scan();
+	pass(&w, 600);
+	assert_true(seal.asked == 1 && w.delivered == 1 && in(saw.body, "DKIM-Signature: of the test"));
+	seal.does = SIGNS_NOT_NOW;
+	w = bad("no such user");
+	send_to("eve@remote.example");
+	pass(&w, 1);
+	w = after;
+	pass(&w, 3600);
+	assert_true(w.relays == 0 && spool_open_deliveries(q->spool) == 1);
+	pass(&w, 44000); /* half of bounce_lifetime: unsigned is better than never */
+	assert_true(w.delivered == 1 && !in(saw.body, "DKIM-Signature:"));
 }
 
 static void
@@ -658,7 +758,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_queue, close_queue)
-		T(relays), T(groups), T(bounces), T(one_bounce_for_many), T(notify), T(notify_by), T(backs_off), T(grows_old),
+		T(relays), T(groups), T(bounces), T(bounces_are_signed), T(signed_later_or_never), T(one_bounce_for_many), T(notify), T(notify_by), T(backs_off), T(grows_old),
 		T(clock_steps), T(waits_as_told), T(dead_beside_live), T(send_dies), T(learns),
 	};
 

@@ -79,10 +79,16 @@ sign(struct scan_job *j, const struct outgoing *o, struct slice domain)
 {
 	struct dkim_message m;
 	struct slice fields;
-	size_t n;
+	size_t n, dot = slice_find_byte(domain, '.');
 
 	if (!as_it_will_be(j, o, &m) || !scan_sign(j, &m, domain, &fields, &n))
 		return false;
+	/* we write as our host name, and keys are of the domain that it lies in: aligned as DMARC has it (RFC 7489 3.1.1) */
+	if (n == 0 && j->own && dot != SLICE_NONE) {
+		domain = slice_from(domain, dot + 1);
+		if (!scan_sign(j, &m, domain, &fields, &n))
+			return false;
+	}
 	if (fields.n > 0)
 		scan_on_top(j, fields);
 	SCAN_EVENT(j, EVENT_SCAN_SIGNED, EF("domain", domain), EN("signatures", fields.n > 0 ? n : 0),

@@ -44,11 +44,11 @@ work(struct task *t, struct slice bytes)
 {
 	struct smtp_scan_judge_answer out;
 	bool lmtp = t->phase == SMTP_SCAN_PHASE_LMTP;
+	bool own = t->phase == SMTP_SCAN_PHASE_CLERK || t->phase == SMTP_SCAN_PHASE_QUEUE;
 
 	t->job = (struct scan_job){ .conf = lmtp ? &t->room->rules_only : &t->room->conf, .back = &t->room->back, .a = t->a, .in = &t->in,
 		.now_ms = clock_mono_ms(), .now = (uint64_t)(clock_wall_us() / 1000000),
-		/* what the clerk writes is the server's own */
-		.filter = t->phase == SMTP_SCAN_PHASE_CLERK ? NULL : t->room->conf.filter };
+		.own = own, .filter = own ? NULL : t->room->conf.filter };
 	if (t->phase == SMTP_SCAN_PHASE_MX || lmtp)
 		scan_incoming(&t->job, bytes, &out);
 	else
@@ -191,6 +191,7 @@ phase_of(struct slice peer, struct slice instance, enum smtp_scan_phase *phase)
 		{ S_INIT("smtp"), S_INIT("submission"), SMTP_SCAN_PHASE_SUBMISSION },
 		{ S_INIT("smtp"), S_INIT("lmtp"), SMTP_SCAN_PHASE_LMTP },
 		{ S_INIT("clerk"), S_INIT(""), SMTP_SCAN_PHASE_CLERK },
+		{ S_INIT("queue"), S_INIT(""), SMTP_SCAN_PHASE_QUEUE },
 		{ S_INIT("drop"), S_INIT(""), SMTP_SCAN_PHASE_DROP },
 	};
 

@@ -57,7 +57,7 @@ struct scan_room {
 /* Everything but the peers; proc may be NULL; conf is copied. The room is never freed. */
 void scan_room_init(struct scan_room *r, struct proc *p, struct loop *l, const struct scan_conf *conf,
     uint64_t max_size);
-/* "smtp" (mx, submission, lmtp), "clerk" and "drop" ask; "dns", "keys" and "auth" are asked. */
+/* "smtp" (mx, submission, lmtp), "clerk", "queue" and "drop" ask; "dns", "keys" and "auth" are asked. */
 void scan_introduce(void *room, const char *peer, const char *instance, int fd);
 /* Takes nothing new, and stops the loop when the last answer is given. */
 void scan_stop(void *room);

@@ -65,6 +65,7 @@ struct scan_job {
 	uint64_t now;	   /* seconds since 1970 */
 	struct smtp_scan_edit edits[SCAN_EDITS];
 	size_t n_edits;
+	bool own;  /* the server itself wrote it */
 	bool full; /* an edit did not fit: the message cannot be made what it has to be */
 	const struct filter *filter;	       /* NULL: there are no rules */
 	const struct filter_outcome *filtered; /* what they came to */

@@ -35,7 +35,7 @@ static struct {
 	enum scan_auth_policy policy;
 	enum ipc_status policy_ipc, keys_ipc;
 	unsigned policy_asked, questions;
-	bool sign_fails;
+	bool sign_fails, own;
 	size_t one_short; /* 1: a signature is missing */
 	struct buf events, mail;
 } w;
@@ -202,7 +202,7 @@ run(bool outgoing, struct slice mail, const char *sender, struct smtp_scan_rcpt 
 		.helo = S("client.example"), .sender = slice_z(sender), .size = mail.n, .trace = sizeof TRACE - 1,
 		.rcpts = rcpts, .n_rcpts = n_rcpts };
 	*j = (struct scan_job){ .conf = &w.conf, .back = &w.back, .a = w.a, .in = in, .now_ms = clock_mono_ms(), .now = NOW,
-		.filter = w.filter };
+		.filter = w.filter, .own = w.own };
 	buf_reset(&w.events);
 	if (outgoing)
 		scan_outgoing(j, mail, &out);
@@ -373,6 +373,19 @@ outgoing(void **state)
 		(void)buf_add(&w.mail, S("From: other@evil.example\r\n"));
 		(void)buf_add(&w.mail, was);
 		assert_string_equal(signatures(), "fail fail ");
+	}
+	/* what the server itself writes as its host name is signed by the domain that this lies in, and nobody else's is */
+	{
+		static const struct slice dsn = S_INIT(TRACE "From: Mail <MAILER-DAEMON@mx.ours.example>\r\nDate: x\r\n"
+							   "Message-ID: <x@y>\r\n\r\nfailed\r\n");
+
+		w.own = true;
+		v = run(true, dsn, "", NULL, 0);
+		w.own = false;
+		assert_true(v.action == SMTP_SCAN_ACTION_ACCEPT && v.n_edits == 1 && holds("d=ours.example"));
+		assert_string_equal(signatures(), "pass pass ");
+		v = run(true, dsn, "", NULL, 0);
+		assert_true(v.action == SMTP_SCAN_ACTION_ACCEPT && v.n_edits == 0);
 	}
 	/* a domain that is not ours is sent as it is */
 	v = run(true, S(TRACE "From: me@not.example\r\nDate: x\r\nMessage-ID: <x@y>\r\n\r\nhello\r\n"), "me@ours.example", NULL, 0);

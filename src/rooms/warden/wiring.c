@@ -34,6 +34,7 @@ static const struct {
 	{ "drop", "", "queue", "" },
 	{ "scan", "", "keys", "" },
 	{ "queue", "", "keys", "" },
+	{ "queue", "", "scan", "" },
 	{ "scan", "", "auth", "" },
 	{ "scan", "", "dns", "" },
 	{ "queue", "", "send", "" },
