@@ -30,14 +30,14 @@ def wait_for(what, within=20.0):
 
 
 class Own(Server):
-    """more: lines of postern.conf; {run} and {dir} in it stand for its directories."""
+    """more: lines of postern.conf; {run} and {dir} in it stand for its directories. smtp: words of `listen smtp`."""
 
-    def __init__(self, more="", sender_authentication="off", smtp="", lines=""):
+    def __init__(self, more="", sender_authentication="off", smtp=""):
         installed = Server()
         self.root = tempfile.mkdtemp(prefix="postern-own-")
         os.chmod(self.root, 0o755)
         super().__init__(self.root)
-        self.binary, self.more, self.smtp, self.lines = installed.binary, more, smtp, lines
+        self.binary, self.more, self.smtp = installed.binary, more, smtp
         self.ports = {n: free_port() for n in ("smtp", "submission", "submissions", "imap", "imaps")}
         with open(installed.config) as f:
             self.kept = "".join(x for x in f if x.split("=")[0].strip() in ("room_dir", "certificate", "key"))
@@ -45,7 +45,8 @@ class Own(Server):
         self.configure(more)
 
     def configure(self, more):
-        listeners = "".join(f"listen {n} {{ addresses = {{127.0.0.1}} port = {p} tarpit = 0 greet_wait = 0 }}\n"
+        listeners = "".join(f"listen {n} {{ addresses = {{127.0.0.1}} port = {p} tarpit = 0 greet_wait = 0"
+                            f" {self.smtp if n == 'smtp' else ''} }}\n"
                             for n, p in self.ports.items())
         more = more.replace("{run}", self.root + "/run").replace("{dir}", self.root)
         with open(self.config, "w") as f:
