@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * send: carries mail to other servers: SMTP out, LMTP to other stores, smarthosts. Talks to whoever is the MX of a
- * domain, so it holds nothing but the message under way and the MTA-STS policies of others: no mailbox, no private key; it
+ * domain, so it holds nothing but the message under way, the MTA-STS policies of others and what smarthosts had: no mailbox, no private key; it
  * listens nowhere.
  *
  * From warden: settings (settings.c), the descriptor "roots" (the system's CA certificates), "credential.N" (user and
- * password of a smarthost), the directory of sts.db, the peers "queue", "dns", "fetch" and "warden",
+ * password of a smarthost), the directory of sts.db and relays.db, the peers "queue", "dns", "fetch" and "warden",
  * which connects to Unix sockets of routes. */
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sysexits.h>
 
+#include "lib/store/relaycap.h"
 #include "lib/store/testvfs.h"
 #include "rooms/send/send.h"
 
@@ -42,6 +43,15 @@ ports(const struct send_conf *conf, uint16_t out[1 + SEND_RELAYS + SEND_ROUTES +
 	out[n] = 0;
 }
 
+static bool
+has_cap(const struct send_conf *conf)
+{
+	for (size_t i = 0; i < conf->n_relays; i++)
+		if (conf->relays[i].per_hour > 0)
+			return true;
+	return false;
+}
+
 int
 main(void)
 {
@@ -54,6 +64,7 @@ main(void)
 		.max_file_size = (uint64_t)1 << 33, .connect_ports = allowed };
 	struct loop *loop = loop_new();
 	struct stscache *cache = NULL;
+	struct relaycap *caps = NULL;
 	int roots;
 	bool bad;
 
@@ -69,7 +80,9 @@ main(void)
 	proc_lock(p, &walls);
 	if (stscache_open("sts.db", &cache) != STORE_OK)
 		(void)fputs("send: sts.db cannot be opened: MTA-STS policies are fetched each time\n", stderr);
-	send_room_init(&house, p, loop, &conf, cache);
+	if (has_cap(&conf) && relaycap_open("relays.db", &caps) != STORE_OK)
+		(void)fputs("send: relays.db cannot be opened: what smarthosts had is not kept over a restart\n", stderr);
+	send_room_init(&house, p, loop, &conf, cache, caps);
 	house.roots_fd = roots;
 	return proc_serve(p, loop, &peers, &house);
 }

@@ -95,20 +95,8 @@ static bool
 within_cap(struct trip *t)
 {
 	struct send_relay *r = t->relay;
-	uint64_t hour = clock_mono_ms() / 3600000;
-	bool ok;
+	bool ok = r == NULL || cap_take(t->h, r, clock_wall_us());
 
-	if (r == NULL || r->per_hour == 0)
-		return true;
-	(void)pthread_mutex_lock(&t->h->lock);
-	if (r->hour != hour) {
-		r->hour = hour;
-		r->used = 0;
-	}
-	ok = r->used < r->per_hour;
-	if (ok)
-		r->used++;
-	(void)pthread_mutex_unlock(&t->h->lock);
 	if (!ok)
 		EVENT(EVENT_SEND_CAPPED, t->j->m.session, t->j->m.queue_id, S(""), EF("relay", r->name),
 		    EN("per_hour", r->per_hour));

@@ -182,7 +182,8 @@ tick(void *arg)
 }
 
 void
-send_room_init(struct send_house *h, struct proc *p, struct loop *l, struct send_conf *conf, struct stscache *cache)
+send_room_init(struct send_house *h, struct proc *p, struct loop *l, struct send_conf *conf, struct stscache *cache,
+    struct relaycap *caps)
 {
 	*h = (struct send_house){ .proc = p, .loop = l, .conf = conf, .roots_fd = -1 };
 	(void)pthread_mutex_init(&h->lock, NULL);
@@ -191,6 +192,7 @@ send_room_init(struct send_house *h, struct proc *p, struct loop *l, struct send
 	h->resolver = ask_room;
 	sts_source_init(&h->sts, cache);
 	dialer_init(&h->dialer, l);
+	cap_load(h, caps);
 	h->tls = tls_client_new();
 	h->pool = pool_new(l, &job_ops, SEND_THREADS, SEND_STACK);
 	(void)loop_after(l, EXPIRE_MS, tick, h);

@@ -8,6 +8,7 @@
  *   lines.c   connections: made, kept for a while, reused      talk.c    replies, EHLO, STARTTLS
  *   login.c   AUTH at a smarthost                              scram.c   the same by SCRAM-SHA-256
  *   mail.c    MAIL, RCPT, DATA/BDAT and the results
+ *   cap.c     how much a smarthost may have
  *   wire.c    the message as it goes over the wire             policy.c  what TLS has to be, and what it came to
  *   settings.c  what warden said
  */
@@ -65,8 +66,8 @@ struct send_relay {
 	struct slice accounts;	     /* "3,7" */
 	uint32_t after;		     /* used from this many failed attempts on; 0: always */
 	uint32_t per_hour;	     /* messages; 0: no cap */
-	/* under the house's lock */
-	uint64_t hour; /* clock_mono_ms() / 3600000 */
+	/* under the house's cap_lock */
+	uint64_t hour; /* since 1970 */
 	uint32_t used;
 };
 
@@ -192,6 +193,7 @@ bool mail_done(const struct mail *mail);
 /* ---- connections -------------------------------------------------------------------------------- */
 
 struct send_house;
+struct relaycap;
 struct job;
 
 /* A connection: in use by one job, or idle in the house. */
@@ -212,6 +214,8 @@ struct send_house {
 	struct pool *pool;
 	struct send_conf *conf;
 	struct tls_client *tls;
+	pthread_mutex_t cap_lock; /* of caps, and of what was counted */
+	struct relaycap *caps;	  /* NULL: nothing keeps it */
 	int roots_fd; /* the system's CA certificates, read when first needed; -1: none, or read */
 	struct resolve_room dns;
 	struct sts_source sts;
@@ -276,6 +280,11 @@ bool policy_for(struct trip *t, const struct host *host, struct send_policy *out
 /* One row for TLS-RPT (RFC 8460): what a session with this host came to. */
 void policy_tell(struct trip *t, const struct line *l, const struct host *host, const struct tlspolicy_host *th);
 
+/* Takes over the file, which may be NULL, and reads what was counted before. Once, before anybody counts. */
+void cap_load(struct send_house *h, struct relaycap *file);
+/* Counts one message against the smarthost's cap, at a time of the clock on the wall; false: it is used up. */
+bool cap_take(struct send_house *h, struct send_relay *r, int64_t now_us);
+
 /* ---- the room ----------------------------------------------------------------------------------- */
 
 struct job {
@@ -293,7 +302,8 @@ struct job {
 
 /* Does all of a job and fills job->answer. In the job's thread. */
 void relay_job(struct job *job);
-/* Everything but the peers; p may be NULL. cache keeps MTA-STS policies; NULL: nothing does. */
-void send_room_init(struct send_house *h, struct proc *p, struct loop *l, struct send_conf *conf, struct stscache *cache);
+/* Everything but the peers; p may be NULL. cache keeps MTA-STS policies, caps what smarthosts had; NULL: nothing does. */
+void send_room_init(struct send_house *h, struct proc *p, struct loop *l, struct send_conf *conf, struct stscache *cache,
+    struct relaycap *caps);
 void send_introduce(void *house, const char *peer, const char *instance, int fd);
 void send_stop(void *house);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -18,6 +19,7 @@
 #include "lib/base/own.h"
 #include "lib/clock/clock.h"
 #include "lib/resolve/zone.h"
+#include "lib/store/relaycap.h"
 #include "rooms/send/send.h"
 
 static struct send_house house;
@@ -199,7 +201,7 @@ setup(void **state)
 		return -1;
 	conf.reach.n_allowed = 1;
 	loop = loop_new();
-	send_room_init(&house, NULL, loop, &conf, NULL);
+	send_room_init(&house, NULL, loop, &conf, NULL, NULL);
 	house.resolver = from_zone;
 	introduce_queue();
 	return 0;
@@ -309,6 +311,40 @@ queue_starts_again(void **state)
 	assert_int_equal(house.n_jobs, 0);
 }
 
+/* Ten an hour; nothing is to be had by setting the clock back, but after a day. */
+static void
+caps(void **state)
+{
+	static const int64_t hour = INT64_C(3600000000), now = INT64_C(500000) * 3600000000 + 5;
+	struct send_relay r = { .name = S("up"), .per_hour = 10 }, free_of_any = { .name = S("x") };
+	struct relaycap *file = NULL;
+	uint64_t at;
+	uint32_t used;
+
+	assert_true(unlink("send-caps.db") == 0 || errno == ENOENT);
+	assert_int_equal(relaycap_open("send-caps.db", &file), STORE_OK);
+	house.caps = file;
+	for (int i = 0; i < 10; i++)
+		assert_true(cap_take(&house, &r, now + i));
+	assert_false(cap_take(&house, &r, now));
+	assert_false(cap_take(&house, &r, now - hour));
+	assert_false(cap_take(&house, &r, now - 24 * hour));
+	assert_int_equal(relaycap_get(file, S("up"), &at, &used), STORE_OK);
+	assert_true(at == 500000 && used == 10);
+	conf.relays[0] = (struct send_relay){ .name = S("up"), .per_hour = 10 }; /* a room that starts again */
+	conf.n_relays = 1;
+	cap_load(&house, file);
+	assert_false(cap_take(&house, &conf.relays[0], now + hour / 2));
+	assert_true(cap_take(&house, &conf.relays[0], now + hour));
+	assert_true(cap_take(&house, &r, now - 26 * hour));
+	for (int i = 0; i < 20; i++)
+		assert_true(cap_take(&house, &free_of_any, now));
+	conf.n_relays = 0;
+	house.caps = NULL;
+	relaycap_close(&file);
+	(void)unlink("send-caps.db");
+}
+
 static void
 stops_in_order(void **state)
 {
@@ -327,6 +363,7 @@ main(void)
 		cmocka_unit_test(silence_after_the_dot),
 		cmocka_unit_test(many_at_once),
 		cmocka_unit_test(queue_starts_again),
+		cmocka_unit_test(caps),
 		cmocka_unit_test(stops_in_order),
 	};
 
