@@ -69,7 +69,7 @@ enum store_err
 ledger_open(const char *path, struct ledger **out)
 {
 	const struct db_options o = { .path = path, .sql = text, .sqls = Q_MAX, .steps = steps,
-		.nsteps = sizeof steps / sizeof steps[0], .page_size = 4096, .cache_kib = 256,
+		.nsteps = sizeof steps / sizeof steps[0], .page_size = 4096, .cache_kib = 1024,
 		.checkpoint_pages = 1024 };
 	struct ledger *l = calloc(1, sizeof *l);
 	enum store_err e;
