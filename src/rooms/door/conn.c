@@ -21,7 +21,10 @@ struct hold {
 
 struct side {
 	int fd;
-	bool readable, writable; /* false only after EAGAIN: edges may not be lost */
+	/* The loop reports what is so, not what becomes so. False after EAGAIN; readable already where a read took
+	 * less than there was room for, which saves the one that would find nothing: not when the side has hung up,
+	 * for then nobody reports it any more. */
+	bool readable, writable, hung;
 };
 
 struct conn {
@@ -59,7 +62,7 @@ static void
 room_close(struct conn *c)
 {
 	fd_t_drop(&c->room.fd);
-	c->room.readable = c->room.writable = false;
+	c->room.readable = c->room.writable = c->room.hung = false;
 }
 
 void
@@ -97,6 +100,14 @@ conn_edge(struct conn *c, enum conn_side side, bool readable, bool writable)
 
 	s->readable |= readable;
 	s->writable |= writable;
+}
+
+void
+conn_hung(struct conn *c, enum conn_side side)
+{
+	struct side *s = side == CONN_CLIENT ? &c->client : &c->room;
+
+	s->hung = s->readable = s->writable = true;
 }
 
 bool
@@ -149,6 +160,8 @@ from_client(struct conn *c, uint8_t *p, size_t *n)
 		return FLOW_STUCK;
 	switch (tls_read(c->tls, p, CONN_HOLD, n)) {
 	case TLS_OK:
+		/* it took all that the socket gave */
+		c->client.readable = c->client.hung || tls_pending(c->tls);
 		return FLOW_MOVED;
 	case TLS_WANT_READ:
 		c->client.readable = false;
@@ -205,6 +218,9 @@ from_room(struct conn *c, uint8_t *p, size_t *n)
 	}
 	if (got <= 0)
 		return FLOW_END; /* ECONNRESET: the room died with octets unread */
+	/* while it drains for another room, only EAGAIN proves that nothing is left */
+	if ((size_t)got < CONN_HOLD && !c->switching && !c->room.hung)
+		c->room.readable = false;
 	*n = (size_t)got;
 	return FLOW_MOVED;
 }

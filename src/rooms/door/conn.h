@@ -58,6 +58,8 @@ uint64_t conn_down(const struct conn *c);
 
 /* An edge: the descriptor may be read, may be written, or both. */
 void conn_edge(struct conn *c, enum conn_side side, bool readable, bool writable);
+/* This side has hung up, and nothing reports it from now on: it is read until its end. */
+void conn_hung(struct conn *c, enum conn_side side);
 /* Is there a reason to wait until this side can be read (written)? False where an edge would change
  * nothing: what holds the conn up is on the other side. */
 bool conn_wants_read(const struct conn *c, enum conn_side side);

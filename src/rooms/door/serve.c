@@ -15,8 +15,9 @@ on_side(struct session *s, enum conn_side side, unsigned ready)
 	if (hup) {
 		s->hung[side] = true;
 		loop_unwatch(h->loop, &s->watch[side]);
+		conn_hung(s->conn, side);
 	}
-	conn_edge(s->conn, side, hup || (ready & LOOP_READ) != 0, hup || (ready & LOOP_WRITE) != 0);
+	conn_edge(s->conn, side, (ready & LOOP_READ) != 0, (ready & LOOP_WRITE) != 0);
 	session_run(h, s);
 }
 

@@ -386,6 +386,53 @@ change_of_room(void **state)
 	end(&b);
 }
 
+/* The room has said a last word and hung up. That is told once: what was read was not all. */
+static void
+hung_up(void **state)
+{
+	struct bench b;
+	enum conn_status st;
+	uint8_t c;
+
+	begin(&b);
+	shake(&b);
+	assert_int_equal(step(&b), CONN_IDLE);
+	assert_int_equal(send(b.room, "221 bye\r\n", 9, 0), 9);
+	(void)close(b.room);
+	b.room = -1;
+	conn_hung(b.conn, CONN_ROOM);
+	do
+		st = conn_run(b.conn);
+	while (st == CONN_MORE);
+	assert_int_equal(conn_phase(b.conn), CONN_LINGER);
+	assert_true(client_gets(&b, "221 bye\r\n"));
+	assert_true(SSL_read(b.client, &c, 1) <= 0);
+	end(&b);
+}
+
+/* Nothing is read twice to learn that there is no more: a short read says so itself, and the loop is asked. */
+static void
+short_reads(void **state)
+{
+	struct bench b;
+
+	begin(&b);
+	shake(&b);
+	assert_int_equal(step(&b), CONN_IDLE);
+	assert_int_equal(send(b.room, "250 ok\r\n", 8, 0), 8);
+	conn_edge(b.conn, CONN_ROOM, true, false);
+	(void)conn_run(b.conn);
+	assert_true(conn_wants_read(b.conn, CONN_ROOM));
+	assert_int_equal(send(b.room, "250 ok\r\n", 8, 0), 8);
+	(void)conn_run(b.conn); /* not told: not read */
+	assert_int_equal(conn_down(b.conn), 8);
+	conn_edge(b.conn, CONN_ROOM, true, false);
+	(void)conn_run(b.conn);
+	assert_int_equal(conn_down(b.conn), 16);
+	assert_true(client_gets(&b, "250 ok\r\n250 ok\r\n"));
+	end(&b);
+}
+
 /* S-023: text where a ClientHello belongs is cut without an answer in words. */
 static void
 text_for_tls(void **state)
@@ -523,6 +570,8 @@ main(void)
 		cmocka_unit_test(much),
 		cmocka_unit_test(back_pressure),
 		cmocka_unit_test(change_of_room),
+		cmocka_unit_test(hung_up),
+		cmocka_unit_test(short_reads),
 		cmocka_unit_test(text_for_tls),
 		cmocka_unit_test(cut_off),
 		cmocka_unit_test(caps),
