@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """T-001, T-002, T-005, O-003..O-006 and D-003: mail that leaves, towards servers and names that are hostile."""
 import email
+import gzip
+import json
 import os
 import re
 import smtplib
@@ -57,6 +59,7 @@ def world(tmp_path_factory):
     records += [r for name, mx, _ in STS for r in (
         f"{name}.open.test. MX 10 mx.{mx}.open.test.", f'_mta-sts.{name}.open.test. TXT "v=STSv1; id=1;"',
         f"mta-sts.{name}.open.test. A 127.0.1.40")]
+    records += ['_smtp._tls.sts-testing.open.test. TXT "v=TLSRPTv1; rua=https://mta-sts.sts-testing.open.test/reports"']
     records += [f"mx.sts.open.test. A {SERVERS['second']}", f"mx.bare.open.test. A {SERVERS['hide']}"]
     web = certificate(d, "mta-sts", *(f"mta-sts.{name}.open.test" for name, _, _ in STS))
     named = certificate(d, "mx.sts.open.test")
@@ -80,6 +83,7 @@ def world(tmp_path_factory):
                    f'fetch {{ roots = "{web[0]}" allow = {{127.0.1.0/24}} port = {site.port} timeout = 5 }}') as house:
             for other in ("relayed", "wrong"):
                 house.cli("alias", "add", f"{other}@example.test", "alice@example.test")
+            house.site = site
             yield house, sinks, d
         for s in sinks.values():
             s.close()
@@ -183,6 +187,22 @@ def test_T_001_with_mta_sts(house, sinks, name, event, kind, result):
     if name != "sts-none":  # it may go over a connection that is there: no new session, no row
         row = house.wait_event("send.tls", policy_domain=f"{name}.open.test", policy_type=kind)
         assert row["result"] == result
+
+
+def test_reports_of_tls_are_posted(house):
+    """RFC 8460 5.3, behind the sessions above: where the domain wants it, and with the policy that was in force"""
+    house.cli("clerk", "run", "tls", "--day", "today")
+    wait_for(lambda: house.site.posts)
+    (host, path, kind, body), = house.site.posts
+    assert (host, path, kind) == ("mta-sts.sts-testing.open.test", "/reports", "application/tlsrpt+gzip")
+    report = json.loads(gzip.decompress(body))
+    policy = next(p for p in report["policies"] if p["policy"].get("policy-string"))
+    assert policy["policy"] == {"policy-type": "sts", "policy-domain": "sts-testing.open.test", "mx-host": ["mx.bare.open.test"],
+                                "policy-string": ["version: STSv1", "mode: testing", "mx: mx.bare.open.test", "max_age: 86400"]}
+    assert policy["summary"]["total-failure-session-count"] >= 1
+    assert policy["failure-details"][0]["result-type"] == "starttls-not-supported"
+    sent = house.wait_event("report.sent", domain="sts-testing.open.test")
+    assert sent["to"] == "https://mta-sts.sts-testing.open.test/reports"
 
 
 def test_T_002_injection(house, sinks):

@@ -283,9 +283,11 @@ class Sink:
 
 
 class Policies:
-    """MTA-STS policies over HTTPS: host -> text."""
+    """MTA-STS policies over HTTPS: host -> text; and what is posted there: (host, path, Content-Type, body)."""
 
     def __init__(self, address, cert, texts):
+        self.posts = posts = []
+
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 text = texts.get(self.headers.get("Host", "").partition(":")[0], "").encode()
@@ -294,6 +296,13 @@ class Policies:
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text)
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                posts.append((self.headers["Host"].partition(":")[0], self.path, self.headers["Content-Type"], body))
+                self.send_response(201)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
             def log_message(self, *_):
                 pass

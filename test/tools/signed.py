@@ -82,7 +82,8 @@ class Signed:
         for zone in NSEC3:
             self.anchors.append(self._anchor(zone, port))
         self._expired()
-        self._keytrap()
+        self._keytrap("keytrap.example.", 300, 300, 128)
+        self._keytrap("keytrap500.example.", 500, 500, 64)  # so many fit a message where they are short
 
     def close(self):
         self.knot.terminate()
@@ -140,13 +141,13 @@ class Signed:
             ("a." + zone, dns.rdatatype.A): (a, dns.rrset.from_rdata("a." + zone, 60, self._sign(
                 a, key, zone, dnskey, now - 864000, now - 86400)))})
 
-    def _keytrap(self, keys=300, signatures=300):
+    def _keytrap(self, zone, keys, signatures, octets):
         """CVE-2023-50387: many keys with one key tag, and as many signatures that name it"""
-        zone, now = "keytrap.example.", int(time.time())
+        now = int(time.time())
         key, dnskey = self._own_zone(zone)
         tag, all_keys = None, [dnskey]
         while len(all_keys) < keys:
-            modulus = bytearray(os.urandom(128))
+            modulus = bytearray(os.urandom(octets))
             modulus[0] |= 0x80
             modulus[-1] |= 1
             other = dns.rdtypes.ANY.DNSKEY.DNSKEY(1, 48, 256, 3, 8, b"\x03\x01\x00\x01" + bytes(modulus))
@@ -163,7 +164,7 @@ class Signed:
         keyset = dns.rrset.from_rdata_list(zone, 60, all_keys)
         a = dns.rrset.from_text("a." + zone, 60, "IN", "A", "192.0.2.1")
         good = self._sign(a, key, zone, dnskey, now - 3600, now + 86400)
-        bad = [good.replace(key_tag=tag, signature=os.urandom(128)) for _ in range(signatures)]
+        bad = [good.replace(key_tag=tag, signature=os.urandom(octets)) for _ in range(signatures)]
         self._serve(zone, {
             (zone, dns.rdatatype.DNSKEY): (keyset, dns.rrset.from_rdata(zone, 60, self._sign(
                 keyset, key, zone, dnskey, now - 3600, now + 86400))),
