@@ -85,25 +85,15 @@ sources(cfg_t *sec, const char *domain, struct config_outbound *o)
 	return true;
 }
 
-/* "10.0.0.0/8" or one address. */
-static bool
-network_ok(const char *text)
-{
-	struct slice address = slice_z(text), length = S("0");
-	uint32_t bits;
-	struct ip ip;
-
-	(void)slice_cut(slice_z(text), '/', &address, &length);
-	return ip_parse(address, &ip) && slice_u32(length, &bits) && bits <= ip.n * 8u;
-}
-
 static bool
 allowed(cfg_t *sec, struct config_outbound *o)
 {
 	for (unsigned i = 0; i < cfg_size(sec, "allow"); i++) {
 		const char *text = cfg_getnstr(sec, "allow", i);
+		unsigned bits;
+		struct ip ip;
 
-		if (!network_ok(text))
+		if (!ip_net_parse(slice_z(text), &ip, &bits))
 			return wrong(sec, "no network", text);
 		if (i == 32 || !append(o->allow, sizeof o->allow, " ", slice_z(text)))
 			return wrong(sec, "too many networks", text);

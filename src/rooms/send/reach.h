@@ -24,5 +24,5 @@ struct reach {
 bool reach_net_parse(struct slice text, struct reach_net *out);
 bool reach_own(const struct reach *r, const struct ip *ip);
 bool reach_allowed(const struct reach *r, const struct ip *ip);
-/* NULL where mail may go there, else one word: "loopback", "private", ... A literal. */
+/* NULL where mail may go there, else what is against it: what ip_special() says, "this machine", "IPv4-mapped". A literal. */
 const char *reach_refused(const struct reach *r, const struct ip *ip);

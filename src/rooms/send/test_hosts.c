@@ -14,12 +14,12 @@
 #include "rooms/send/wire.h"
 
 static const struct slice text =
-    S_INIT("plain.test A 192.0.2.1\n"
+    S_INIT("plain.test A 192.3.2.1\n"
 	   "two.test MX 20 b.two.test\n"
 	   "two.test MX 10 a.two.test\n"
-	   "a.two.test A 192.0.2.2\n"
+	   "a.two.test A 192.3.2.2\n"
 	   "a.two.test AAAA 2600::2\n"
-	   "b.two.test A 192.0.2.3\n"
+	   "b.two.test A 192.3.2.3\n"
 	   "null.test MX 0 .\n"
 	   "slow.test TIMEOUT\n"
 	   "broken.test SERVFAIL\n"
@@ -37,7 +37,7 @@ static const struct slice text =
 	   "mine.test MX 10 plain.test\n"
 	   "mine.test MX 20 own.test\n"
 	   "mine.test MX 30 b.two.test\n"
-	   "own.test A 198.51.100.9\n"
+	   "own.test A 198.52.100.9\n"
 	   "loopback.test MX 10 inner.test\n"
 	   "inner.test A 127.0.0.1\n"
 	   "inner.test A 10.1.2.3\n"
@@ -48,10 +48,10 @@ static const struct slice text =
 	   "mixed.test MX 20 plain.test\n"
 	   "many.test MX 10 m4.test\n"
 	   "many.test MX 10 m6.test\n"
-	   "m4.test A 192.0.2.4\nm4.test A 192.0.2.5\nm4.test A 192.0.2.6\n"
+	   "m4.test A 192.3.2.4\nm4.test A 192.3.2.5\nm4.test A 192.3.2.6\n"
 	   "m6.test AAAA 2600::4\nm6.test AAAA 2600::5\n"
 	   "safe.test SECURE\nsafe.test MX 10 safehost.test\n"
-	   "safehost.test SECURE\nsafehost.test A 192.0.2.7\n"
+	   "safehost.test SECURE\nsafehost.test A 192.3.2.7\n"
 	   "half-safe.test SECURE\nhalf-safe.test MX 10 plain.test\n");
 
 static struct reach reach;
@@ -101,10 +101,10 @@ destinations(void **state)
 		{ S_INIT("mixed.test"), HOSTS_OK, "", 1, S_INIT("plain.test") },
 		{ S_INIT("[127.0.0.1]"), HOSTS_FAILED, "5.4.4", 0, S_INIT("") },
 		{ S_INIT("[IPv6:::1]"), HOSTS_FAILED, "5.4.4", 0, S_INIT("") },
-		{ S_INIT("[ipv6:::ffff:192.0.2.1]"), HOSTS_FAILED, "5.4.4", 0, S_INIT("") },
+		{ S_INIT("[ipv6:::ffff:192.3.2.1]"), HOSTS_FAILED, "5.4.4", 0, S_INIT("") },
 		{ S_INIT("[IPv6:64:ff9b::7f00:1]"), HOSTS_FAILED, "5.4.4", 0, S_INIT("") },
-		{ S_INIT("[198.51.100.9]"), HOSTS_FAILED, "5.4.4", 0, S_INIT("") },
-		{ S_INIT("[192.0.2.1]"), HOSTS_OK, "", 1, S_INIT("[192.0.2.1]") },
+		{ S_INIT("[198.52.100.9]"), HOSTS_FAILED, "5.4.4", 0, S_INIT("") },
+		{ S_INIT("[192.3.2.1]"), HOSTS_OK, "", 1, S_INIT("[192.3.2.1]") },
 		{ S_INIT("[IPv6:2600::1]"), HOSTS_OK, "", 1, S_INIT("[IPv6:2600::1]") },
 		{ S_INIT("[]"), HOSTS_FAILED, "5.1.2", 0, S_INIT("") },
 		{ S_INIT("[x]"), HOSTS_FAILED, "5.1.3", 0, S_INIT("") },
@@ -112,7 +112,7 @@ destinations(void **state)
 	};
 
 	reach = (struct reach){ .n_own = 1 };
-	assert_true(ip_parse(S("198.51.100.9"), &reach.own[0]));
+	assert_true(ip_parse(S("198.52.100.9"), &reach.own[0]));
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
 		own(arena_p) a = arena_new("test", LIMIT_ARENA_MESSAGE);
 		struct hosts got;
@@ -172,7 +172,9 @@ addresses(void **state)
 {
 	static const struct slice no[] = { S_INIT("0.0.0.0"), S_INIT("10.0.0.1"), S_INIT("100.64.0.1"),
 		S_INIT("100.127.255.255"), S_INIT("127.1.2.3"), S_INIT("169.254.169.254"), S_INIT("172.16.0.1"),
-		S_INIT("172.31.255.255"), S_INIT("192.168.1.1"), S_INIT("198.18.0.1"), S_INIT("224.0.0.1"),
+		S_INIT("172.31.255.255"), S_INIT("192.168.1.1"), S_INIT("198.18.0.1"), S_INIT("224.0.0.1"), S_INIT("192.0.2.1"),
+		S_INIT("198.51.100.9"), S_INIT("203.0.113.1"), S_INIT("192.88.99.1"), S_INIT("192.0.0.8"), S_INIT("2001:db8::1"),
+		S_INIT("2001:2::1"), S_INIT("3fff::1"),
 		S_INIT("255.255.255.255"), S_INIT("::"), S_INIT("::1"), S_INIT("::ffff:8.8.8.8"), S_INIT("::8.8.8.8"),
 		S_INIT("64:ff9b::808:808"), S_INIT("2002:7f00:1::1"), S_INIT("2001:0:1::1"), S_INIT("fc00::1"),
 		S_INIT("fd00::1"), S_INIT("fe80::1"), S_INIT("fec0::1"), S_INIT("ff02::1"), S_INIT("4000::1") };
