@@ -31,7 +31,7 @@ const struct command commands[] = {
 	    cmd_alias_add },
 	{ "alias", "list", "", "all aliases", "", cmd_alias_list },
 	{ "alias", "delete", "ADDRESS TARGET", "delete an alias", "", cmd_alias_delete },
-	{ "list", "add", "ADDRESS --owner ADDRESS [--write anyone|members|owners]", "make a mailing list, or change it",
+	{ "list", "add", "ADDRESS [--owner ADDRESS] [--write anyone|members|owners]", "make a mailing list, or change it",
 	    "--owner --write", cmd_list_add },
 	{ "list", "list", "", "all lists", "", cmd_list_list },
 	{ "list", "delete", "ADDRESS", "delete a list and its members", "", cmd_list_delete },

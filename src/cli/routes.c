@@ -94,7 +94,7 @@ writers_of(const char *text, enum cli_auth_writers *out)
 int
 cmd_list_add(struct cli *c)
 {
-	const char *usage = "list add ADDRESS --owner ADDRESS [--write anyone|members|owners]";
+	const char *usage = "list add ADDRESS [--owner ADDRESS] [--write anyone|members|owners]";
 	struct cli_auth_list_add in = { .writers = CLI_AUTH_WRITERS_MEMBERS };
 	struct cli_auth_list_add_answer out = { .status = CLI_AUTH_RESULT_FAILED };
 	const char *owner = "", *write = "members";

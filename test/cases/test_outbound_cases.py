@@ -13,6 +13,7 @@ import time
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tools"))
+from boxes import Mailbox  # noqa: E402
 from elsewhere import PASSWORD, House, Names, Policies, Sink, certificate, explicit_key, free_port, huge_key, tlsa_311, wait_for  # noqa: E402
 
 dkim = pytest.importorskip("dkim")
@@ -325,6 +326,32 @@ def test_a_bounce_that_leaves_is_signed(house, sinks):
     assert dkim.verify(whole, dnsfunc=txt_of(house))
     for bad in (b"alice@", b"Subject: "):
         assert not dkim.verify(whole.replace(bad, bad + b"x"), dnsfunc=txt_of(house))
+
+
+def test_a_list_reports_to_its_owner(house, sinks):
+    """RFC 5321 section 3.9.2: the owner hears of a member who cannot be reached, the author does not"""
+    house.cli("list", "add", "crew@example.test", "--owner", "bob@example.test", "--write", "anyone")
+    house.cli("list", "join", "crew@example.test", "no-crew@good.open.test")
+    house.cli("list", "join", "crew@example.test", "member@good.open.test")
+    had = len(sinks["good"].messages)
+
+    def inbox(who, what):
+        with Mailbox(house, f"{who}@example.test") as box:
+            return [m for m in box.last(20) if what in m]
+    house.submit("crew@example.test", text="Subject: to the crew\r\n\r\nx\r\n")
+    wait_for(lambda: inbox("bob", b"no-crew@good.open.test"), 30)
+    got = inbox("bob", b"no-crew@good.open.test")[-1]
+    assert b"Auto-Submitted: auto-replied" in got and b"\r\nTo: <bob@example.test>\r\n" in got, got
+    assert not inbox("alice", b"no-crew@good.open.test")
+    envelope = sinks["good"].messages[had][0]
+    assert envelope[0].upper().startswith("MAIL FROM:<BOB@EXAMPLE.TEST>") and "<member@good.open.test>" in envelope[1]
+    # without an owner the postmaster hears
+    house.cli("alias", "add", "postmaster@example.test", "alice@example.test", check=False)
+    house.cli("list", "add", "crew@example.test", "--write", "anyone")
+    house.submit("crew@example.test", text="Subject: once more\r\n\r\nx\r\n")
+    wait_for(lambda: inbox("alice", b"no-crew@good.open.test"), 30)
+    assert len(inbox("bob", b"no-crew@good.open.test")) == 1 and house.queue_length() == 0
+    house.cli("list", "delete", "crew@example.test")
 
 
 def test_smarthost(house, sinks):

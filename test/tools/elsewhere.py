@@ -409,6 +409,9 @@ outbound {{
         if not os.environ.get("POSTERN_KEEP"):
             shutil.rmtree(self.root, ignore_errors=True)
 
+    def password(self, address):
+        return PASSWORD
+
     def submit(self, *to, text="Subject: x\r\n\r\nhello\r\n", sender="alice@example.test", options=(), rcpt_options=()):
         """Hands a message in as alice. Returns its queue id."""
         import smtplib

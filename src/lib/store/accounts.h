@@ -116,7 +116,7 @@ struct list {
 	enum list_writers writers;
 };
 /* Makes the address a list (or changes the one that is there); members are its targets as an alias. The
- * owner, an address of ours or elsewhere, gets the bounces. Errors as for alias_add(). */
+ * owner, an address of ours or elsewhere, gets the bounces; without one the postmaster. Errors as for alias_add(). */
 enum store_err list_add(struct accounts *a, const struct list *l, struct account_change by);
 /* With its members. */
 enum store_err list_delete(struct accounts *a, struct slice address, struct account_change by);

@@ -151,14 +151,14 @@ list_add(struct accounts *a, const struct list *l, struct account_change by)
 	sqlite3_stmt *q;
 	enum store_err e;
 
-	if (!accounts_address(address, buf, &address, &domain) || !accounts_address(owner, to, &owner, &unused) ||
+	if (!accounts_address(address, buf, &address, &domain) || (owner.n > 0 && !accounts_address(owner, to, &owner, &unused)) ||
 	    l->writers < LIST_ANYONE || l->writers > LIST_OWNERS)
 		return STORE_REFUSED;
 	(void)db_begin(&a->db);
 	e = accounts_domain(a, domain);
 	if (e == STORE_OK) {
 		e = accounts_by_address(a, address, NULL, &acc);
-		e = e == STORE_OK ? STORE_EXISTS : e == STORE_NONE ? accounts_may_lead(a, address, owner) : e;
+		e = e == STORE_OK ? STORE_EXISTS : e != STORE_NONE ? e : owner.n > 0 ? accounts_may_lead(a, address, owner) : STORE_OK;
 	}
 	if (e != STORE_OK)
 		return accounts_finish(a, e);

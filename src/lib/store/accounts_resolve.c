@@ -356,7 +356,8 @@ accounts_may_write(struct accounts *a, const struct list *l, struct slice sender
 		return STORE_NONE;
 	if (l->writers == LIST_ANYONE)
 		return STORE_OK;
-	e = slice_ieq(l->owner, sender) && account == 0 ? STORE_OK : among(a, l->owner, sender, account);
+	e = l->owner.n == 0 ? STORE_NONE :
+	    slice_ieq(l->owner, sender) && account == 0 ? STORE_OK : among(a, l->owner, sender, account);
 	if (e != STORE_NONE || l->writers == LIST_OWNERS)
 		return e;
 	return among(a, l->address, sender, account);

@@ -73,11 +73,13 @@ static const struct db_step steps[] = {
 	  "CREATE INDEX delivery_due ON delivery(next) WHERE queued <> 0 AND state & 1 = 0" },
 	{ "CREATE TABLE once(key BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;"
 	  "CREATE INDEX once_at ON once(at)" },
+	/* 0: notifications go to who wrote; else by a list, and they go to sender, whose account is this less 1 */
+	{ "ALTER TABLE delivery_more ADD COLUMN owner INTEGER NOT NULL DEFAULT 0" },
 };
 
 #define DELIVERY "SELECT d.id, m.id, d.account, m.submitter, m.received, d.next, m.size, m.flags," \
 	" d.attempts, d.state, m.queue_id, m.session, m.sender, d.address, d.original, d.reason," \
-	" d.queued, x.priority, x.by, x.envid, x.folder, y.sender, y.notify, y.orcpt" \
+	" d.queued, x.priority, x.by, x.envid, x.folder, y.sender, y.notify, y.orcpt, y.owner" \
 	" FROM delivery d CROSS JOIN message m ON m.id = d.id >> 10" \
 	" LEFT JOIN message_more x ON x.message = m.id LEFT JOIN delivery_more y ON y.id = d.id "
 /* the first time that a fresh one does not go at once */
@@ -89,7 +91,7 @@ static const char *const text[] = {
 	[Q_ADD_MORE] = "INSERT INTO message_more VALUES(?,?,?,?,?)",
 	[Q_ADD_CHUNK] = "INSERT INTO chunk VALUES(?,?,?)",
 	[Q_ADD_RCPT] = "INSERT INTO delivery VALUES(?,?,?,0,?,?,?,?,?)",
-	[Q_ADD_RCPT_MORE] = "INSERT INTO delivery_more VALUES(?,?,?,?)",
+	[Q_ADD_RCPT_MORE] = "INSERT INTO delivery_more VALUES(?,?,?,?,?)",
 	[Q_DROP_RCPT] = "DELETE FROM delivery WHERE id=?",
 	[Q_ANY_RCPT] = "SELECT id FROM delivery WHERE id>=? AND id<=? LIMIT 1",
 	[Q_DROP] = "DELETE FROM message WHERE id=?",
@@ -209,7 +211,8 @@ fits(const struct spool_message *m)
 		if (m->rcpt[i].address.n == 0 || m->rcpt[i].address.n > LIMIT_SMTP_ADDRESS ||
 		    m->rcpt[i].original.n > 2 * LIMIT_SMTP_ADDRESS ||
 		    m->rcpt[i].account > INT64_MAX || m->rcpt[i].sender.n > LIMIT_SMTP_ADDRESS ||
-		    m->rcpt[i].orcpt.n > SPOOL_ORCPT)
+		    m->rcpt[i].orcpt.n > SPOOL_ORCPT || m->rcpt[i].owner >= INT64_MAX ||
+		    (m->rcpt[i].listed && m->rcpt[i].sender.n == 0))
 			return false;
 	return true;
 }
@@ -358,6 +361,7 @@ add_rcpt(struct spool *s, uint64_t id, const struct spool_message *m, const stru
 	db_text(q, 2, r->sender);
 	db_int(q, 3, r->notify);
 	db_text(q, 4, r->orcpt);
+	db_int(q, 5, r->listed ? r->owner + 1 : 0);
 	return db_run(&s->db, q);
 }
 

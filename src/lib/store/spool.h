@@ -50,7 +50,8 @@ struct spool;
 #define SPOOL_BY_RETURN 64u	/* RFC 2852: give up when its time has passed */
 #define SPOOL_BY_TRACE 128u	/* RFC 2852: say so when it is relayed */
 #define SPOOL_OWN 256u		/* a notification that the queue wrote itself */
-#define SPOOL_FLAGS 511u
+#define SPOOL_BULK 512u		/* one of many alike: others go first */
+#define SPOOL_FLAGS 1023u
 
 /* RFC 3461 4.1, as bits; 0 when nothing was said */
 #define SPOOL_NEVER 1u
@@ -73,6 +74,8 @@ struct spool_rcpt {
 	struct slice sender;	/* envelope sender towards this one; empty = the message's */
 	struct slice orcpt;	/* "type;xtext" */
 	uint32_t notify;	/* SPOOL_NEVER ... */
+	bool listed;		/* it gets this by a list: notifications go to sender (not empty) ... */
+	uint64_t owner;		/* ... who is this account, 0 = elsewhere */
 };
 
 struct spool_message {
@@ -117,6 +120,8 @@ struct spool_delivery {
 	uint64_t by;
 	struct slice envid, folder, rcpt_sender, orcpt;
 	uint32_t notify;
+	bool listed;
+	uint64_t owner;
 };
 
 struct spool_counts {

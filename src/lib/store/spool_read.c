@@ -22,6 +22,10 @@ read_delivery(sqlite3_stmt *q, struct spool_delivery *d)
 		.by = db_get_int(q, 18), .envid = db_get_blob(q, 19), .folder = db_get_blob(q, 20),
 		.rcpt_sender = db_get_blob(q, 21), .notify = (uint32_t)db_get_int(q, 22),
 		.orcpt = db_get_blob(q, 23) };
+	uint64_t owner = db_get_int(q, 24);
+
+	d->listed = owner > 0;
+	d->owner = owner > 0 ? owner - 1 : 0;
 	if (d->queued == 0)
 		d->queued = d->next;
 }

@@ -22,19 +22,69 @@ status_of(enum store_err e, const struct resolved *to)
 	}
 }
 
+/* One of those whom mail for an address that is to hear of failures reaches; not through a list, which would send it
+ * round. False: nobody. */
+static bool
+hears(struct auth_room *r, struct slice address, struct arena *a, struct smtp_auth_target *out)
+{
+	struct resolved *to = ARENA_NEW(a, struct resolved);
+	enum store_err e = to == NULL || address.n == 0 ? STORE_LIMIT : accounts_resolve(r->accounts, address, a, to);
+
+	out->sender = address;
+	out->owner = 0;
+	if (e == STORE_NONE)
+		return !to->local_domain;
+	for (size_t i = 0; e == STORE_OK && i < to->n; i++)
+		if (!to->to[i].by_list && to->to[i].account != 0) {
+			out->owner = (uint32_t)to->to[i].account;
+			return true;
+		}
+	for (size_t i = 0; e == STORE_OK && i < to->n; i++)
+		if (!to->to[i].by_list) {
+			out->sender = to->to[i].address;
+			return true;
+		}
+	return false;
+}
+
+/* Mail of a list has its owner as the envelope sender (RFC 5321 section 3.9.2), who hears of what cannot be
+ * delivered; where there is none (any more), the postmaster of the list's domain, or of the first one. */
+static bool
+from_list(struct auth_room *r, const struct list *l, struct arena *a, struct smtp_auth_target *out)
+{
+	own(buf_t) b = { .max = 2 * LIMIT_SMTP_ADDRESS };
+	size_t at = slice_rfind_byte(l->address, '@');
+	struct slice postmaster;
+
+	if (hears(r, l->owner, a, out))
+		return true;
+	if (at == SLICE_NONE || !buf_add(&b, S("postmaster")) || !buf_add(&b, slice_from(l->address, at)) ||
+	    !arena_copy(a, buf_slice(&b), &postmaster))
+		return false;
+	if (!hears(r, postmaster, a, out) && hears(r, S("postmaster"), a, out))
+		out->sender = postmaster;
+	return true;
+}
+
 /* Fills targets: what differs from the envelope is the sender of what goes through a list or elsewhere. */
 static enum store_err
 write_targets(struct auth_room *r, const struct smtp_auth_rcpt *m, const struct resolved *to, bool back,
     struct arena *a, struct smtp_auth_target *target)
 {
+	struct smtp_auth_target list = { 0 };
+
+	if (to->list.address.n > 0 && !from_list(r, &to->list, a, &list))
+		return STORE_FULL;
 	for (size_t i = 0; i < to->n; i++) {
 		const struct target *t = &to->to[i];
 
 		target[i] = (struct smtp_auth_target){ .account = (uint32_t)t->account,
 			.address = t->address };
-		if (t->by_list)
-			target[i].sender = to->list.owner;
-		else if (t->account == 0 && !back &&
+		if (t->by_list) {
+			target[i].sender = list.sender;
+			target[i].owner = list.owner;
+			target[i].listed = true;
+		} else if (t->account == 0 && !back &&
 		    !auth_forward_sender(r, m->sender, to->domain, a, &target[i].sender))
 			return STORE_FULL;
 	}

@@ -341,6 +341,8 @@ struct looked {
 	size_t n;
 	uint32_t account;
 	char address[64], sender[80], list[64];
+	bool listed;
+	uint32_t owner;
 };
 
 static void
@@ -351,6 +353,8 @@ on_rcpt(void *ctx, uint32_t id, struct smtp_auth_rcpt_answer *m)
 	*l = (struct looked){ .come = true, .status = m->status, .n = m->n_targets };
 	if (m->n_targets > 0) {
 		l->account = m->targets[0].account;
+		l->listed = m->targets[0].listed;
+		l->owner = m->targets[0].owner;
 		(void)snprintf(l->address, sizeof l->address, "%.*s", SFMT(m->targets[0].address));
 		(void)snprintf(l->sender, sizeof l->sender, "%.*s", SFMT(m->targets[0].sender));
 	}
@@ -517,6 +521,59 @@ lists_and_rings(void **state)
 	assert_int_equal(rcpt(S("r@example.test")).status, SMTP_AUTH_RCPT_STATUS_LOOP);
 }
 
+/* RFC 5321 section 3.9.2: what a list cannot deliver comes to its owner, or else to the postmaster, and never round. */
+static void
+lists_have_somebody_who_hears(void **state)
+{
+	const struct account_change by = { 1, S("test") };
+	static const struct {
+		const char *name;
+		struct slice owner;
+		const char *sender;
+		uint32_t account;
+	} rows[] = {
+		{ "an account", S_INIT("bob@example.test"), "bob@example.test", 2 },
+		{ "an alias", S_INIT("team-owner@example.test"), "team-owner@example.test", 2 },
+		{ "elsewhere", S_INIT("owner@far.test"), "owner@far.test", 0 },
+		{ "an alias to elsewhere", S_INIT("away@example.test"), "owner@far.test", 0 },
+		{ "nobody", S_INIT(""), "postmaster@example.test", 1 },
+		{ "gone", S_INIT("carol@example.test"), "postmaster@example.test", 1 },
+		{ "round", S_INIT("later@example.test"), "postmaster@example.test", 1 },
+	};
+
+	uint64_t gone;
+
+	furnish();
+	assert_int_equal(add(S("carol@example.test"), S("green tea please")).id, 3);
+	assert_int_equal(alias_add(room.accounts, S("team-owner@example.test"), S("bob@example.test"), by), STORE_OK);
+	assert_int_equal(alias_add(room.accounts, S("away@example.test"), S("owner@far.test"), by), STORE_OK);
+	assert_int_equal(alias_add(room.accounts, S("later@example.test"), S("carol@example.test"), by), STORE_OK);
+	assert_int_equal(alias_add(room.accounts, S("team@example.test"), S("alice@example.test"), by), STORE_OK);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		const struct list l = { .address = S("team@example.test"), .owner = rows[i].owner, .writers = LIST_ANYONE };
+		struct looked got;
+
+		if (slice_eq(slice_z(rows[i].name), S("gone"))) {
+			assert_int_equal(list_add(room.accounts, &l, by), STORE_OK);
+			assert_int_equal(alias_delete(room.accounts, S("later@example.test"), S(""), by), STORE_OK);
+			assert_int_equal(account_delete(room.accounts, S("carol@example.test"), by, &gone), STORE_OK);
+		} else if (slice_eq(slice_z(rows[i].name), S("round"))) {
+			const struct list round = { .address = S("later@example.test"), .owner = S(""), .writers = LIST_ANYONE };
+
+			assert_int_equal(list_add(room.accounts, &round, by), STORE_OK);
+			assert_int_equal(alias_add(room.accounts, round.address, S("bob@example.test"), by), STORE_OK);
+			assert_int_equal(list_add(room.accounts, &l, by), STORE_OK); /* bob, but by way of a list */
+		} else {
+			assert_int_equal(list_add(room.accounts, &l, by), STORE_OK);
+		}
+		got = rcpt_from(mx, S("eve@far.test"), 0, true, l.address);
+		if (got.status != SMTP_AUTH_RCPT_STATUS_OK || !got.listed || got.owner != rows[i].account ||
+		    !slice_eq(slice_z(got.sender), slice_z(rows[i].sender)))
+			fail_msg("%s: %d, from %s, account %u", rows[i].name, got.status, got.sender, got.owner);
+	}
+	assert_false(rcpt_from(mx, S("eve@far.test"), 0, true, S("bob@example.test")).listed);
+}
+
 /* U-013: the recipients of an account; S-098: reports from nobody to one mailbox. */
 static void
 limits_hold(void **state)
@@ -652,7 +709,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_room, close_room)
 		T(logs_in), T(remembers_and_forgets), T(looks_up), T(forwards_come_back),
-		T(lists_and_rings), T(limits_hold), T(floods_are_bounded), T(guessing_ends), T(owner_goes_ahead),
+		T(lists_and_rings), T(lists_have_somebody_who_hears), T(limits_hold), T(floods_are_bounded), T(guessing_ends), T(owner_goes_ahead),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include "lib/idn/idn.h"
 #include "rooms/drop/drop.h"
 
+#define NOTIFY_FAILURE 4u /* RFC 3461, as ipc/smtp_queue.msg has it */
 #define HOUR_US ((uint64_t)3600 * 1000000)
 
 bool
@@ -109,7 +110,9 @@ resolve(struct drop_mail *m, struct slice rcpt, bool first, struct smtp_queue_rc
 		if (*n == DROP_RCPTS)
 			return drop_say(an, 552, "5.5.3", "too many recipients");
 		to[(*n)++] = (struct smtp_queue_rcpt){ .address = out.targets[i].address,
-			.account = out.targets[i].account, .original = rcpt, .sender = out.targets[i].sender };
+			.account = out.targets[i].account, .original = rcpt, .sender = out.targets[i].sender,
+			.listed = out.targets[i].listed, .owner = out.targets[i].owner,
+			.notify = out.targets[i].listed ? NOTIFY_FAILURE : 0 };
 	}
 	return true;
 }
@@ -164,6 +167,7 @@ queue_it(struct drop_mail *m, struct smtp_queue_rcpt *to, size_t n, const struct
 	struct smtp_queue_accept in = { .queue_id = m->queue_id, .session = m->session, .sender = m->sender,
 		.body_8bit = m->body_8bit, .folder = v->folder,
 		.held = v->action == SMTP_SCAN_ACTION_HOLD ? v->why : S(""), .size = m->size, .once = m->once,
+		.bulk = v->bulk,
 		.received_us = clock_wall_us(), .rcpts = to, .n_rcpts = n, .fd = m->fd };
 	struct smtp_queue_accept_answer out;
 	enum ipc_status st;

@@ -36,7 +36,7 @@ static enum ipc_status
 play_rcpt(void *ctx, const struct smtp_auth_rcpt *in, uint64_t deadline_ms, struct arena *a,
     struct smtp_auth_rcpt_answer *out)
 {
-	static struct smtp_auth_target alice = { 1, S_INIT("alice@example.test"), S_INIT("") };
+	static struct smtp_auth_target alice = { .account = 1, .address = S_INIT("alice@example.test"), .sender = S_INIT("") };
 
 	(void)ctx;
 	(void)deadline_ms;

@@ -68,7 +68,7 @@ plausible(const struct client *c, const struct smtp_queue_accept *m)
 	    !ipc_sealed_memfd(m->fd, c->q->message_size + LIMIT_HEADER, &size) || size != m->size || size == 0)
 		return false;
 	for (size_t i = 0; i < m->n_rcpts; i++)
-		if (m->rcpts[i].address.n == 0 || m->rcpts[i].notify > (SPOOL_SUCCESS | SPOOL_FAILURE | SPOOL_DELAY) ||
+		if (m->rcpts[i].address.n == 0 || (m->rcpts[i].listed && m->rcpts[i].sender.n == 0) || m->rcpts[i].notify > (SPOOL_SUCCESS | SPOOL_FAILURE | SPOOL_DELAY) ||
 		    (m->rcpts[i].account == 0 && slice_find_byte(m->rcpts[i].address, '@') == SLICE_NONE))
 			return false;
 	return m->priority >= -9 && m->priority <= 9;
@@ -82,6 +82,8 @@ copy_rcpts(struct waiting *w, const struct smtp_queue_accept *m)
 	for (size_t i = 0; r != NULL && i < m->n_rcpts; i++) {
 		r[i].account = m->rcpts[i].account;
 		r[i].notify = m->rcpts[i].notify;
+		r[i].listed = m->rcpts[i].listed;
+		r[i].owner = m->rcpts[i].owner;
 		if (!arena_copy(w->arena, m->rcpts[i].address, &r[i].address) ||
 		    !arena_copy(w->arena, m->rcpts[i].original, &r[i].original) ||
 		    !arena_copy(w->arena, m->rcpts[i].sender, &r[i].sender) ||
@@ -96,7 +98,7 @@ copy_rcpts(struct waiting *w, const struct smtp_queue_accept *m)
 static uint32_t
 flags_of(const struct smtp_queue_accept *m)
 {
-	return (m->body_8bit ? SPOOL_8BIT : 0) | (m->smtputf8 ? SPOOL_SMTPUTF8 : 0) |
+	return (m->bulk ? SPOOL_BULK : 0) | (m->body_8bit ? SPOOL_8BIT : 0) | (m->smtputf8 ? SPOOL_SMTPUTF8 : 0) |
 	    (m->requiretls ? SPOOL_REQUIRETLS : 0) | (m->ret == SMTP_QUEUE_RET_FULL ? SPOOL_RET_FULL : 0) |
 	    (m->ret == SMTP_QUEUE_RET_HDRS ? SPOOL_RET_HDRS : 0) |
 	    (m->by_us != 0 && m->by_mode == SMTP_QUEUE_BY_MODE_NOTIFY ? SPOOL_BY_NOTIFY : 0) |
@@ -339,12 +341,13 @@ tell(struct queue *q, unsigned i, unsigned *next)
 	uint64_t id = 0;
 	enum store_err e;
 	unsigned n = 1;
+	size_t told = 0;
 
 	while (i + n < b->n_done && n < LETTER && b->done[i + n].tell == first->tell &&
 	    b->done[i + n].delivery >> SPOOL_RCPT_BITS == first->delivery >> SPOOL_RCPT_BITS)
 		n++;
-	*next = i + n;
-	e = bounce_write(q, first, n, &id);
+	e = bounce_write(q, first, n, &told, &id);
+	*next = i + (told > 0 ? (unsigned)told : n);
 	if (e == STORE_REFUSED || e == STORE_LIMIT) { /* an address that cannot be written to: nobody hears */
 		EVENT(EVENT_STORE_ERROR, 0, S(""), S(""), EF("what", S("notification")),
 		    EF("error", slice_z(store_err_name(e))));
@@ -434,7 +437,7 @@ hand_on(struct queue *q, struct waiting *w)
 			.next = w->m.first > w->m.queued ? w->m.first : w->m.queued,
 			.state = w->m.held.n > 0 ? SPOOL_HELD : SPOOL_ACTIVE, .priority = w->m.priority,
 			.by = w->m.by, .envid = w->m.envid, .folder = w->m.folder, .rcpt_sender = r->sender,
-			.notify = r->notify, .orcpt = r->orcpt };
+			.notify = r->notify, .orcpt = r->orcpt, .listed = r->listed, .owner = r->owner };
 
 		if (!schedule_add(q, &d, content))
 			break;

@@ -3,7 +3,8 @@
  * no moment at which a recipient is gone and its bounce is not there.
  *
  * Never about a message that has the null sender itself (O-002), never where RFC 3461 says NEVER, and
- * only once for each recipient, because it is settled with it. */
+ * only once for each recipient, because it is settled with it. What a list could not deliver is its owner's
+ * business, not the author's (RFC 5321 section 3.9.2). */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,7 +25,15 @@ struct letter {
 	struct spool_delivery d; /* the first of them */
 	struct dsn_rcpt *rcpts;
 	size_t n;
+	bool whole; /* the next one is for somebody else to hear */
 };
+
+/* Who hears of it. */
+static struct slice
+hearer(const struct spool_delivery *d)
+{
+	return d->listed ? d->rcpt_sender : d->sender;
+}
 
 /* Why nobody hears of it; NULL when somebody does. */
 static const char *
@@ -66,7 +75,12 @@ add(struct letter *l, const struct done *e)
 	}
 	if (l->n == 0)
 		l->d = d;
-	l->rcpts[l->n++] = (struct dsn_rcpt){ .address = d.original.n > 0 ? d.original : d.address, .orcpt = d.orcpt,
+	l->whole = l->d.listed != d.listed || l->d.owner != d.owner || !slice_eq(hearer(&l->d), hearer(&d));
+	if (l->whole)
+		return STORE_OK;
+	/* the author knows the address that was written to; the owner of a list has to know the member */
+	l->rcpts[l->n++] = (struct dsn_rcpt){ .address = d.original.n > 0 && !d.listed ? d.original : d.address,
+		.orcpt = d.listed ? S("") : d.orcpt,
 		.status = slice_z(e->status), .code = e->code, .remote = slice_z(e->remote),
 		.said = slice_z(e->reason) };
 	return STORE_OK;
@@ -107,7 +121,7 @@ static enum store_err
 store(struct letter *l, const struct done *e, const struct dsn *dsn, struct slice text, uint64_t *id)
 {
 	uint64_t session = 0, now = queue_now(l->q);
-	struct spool_rcpt to = { .address = l->d.sender, .account = l->d.submitter };
+	struct spool_rcpt to = { .address = hearer(&l->d), .account = l->d.listed ? l->d.owner : l->d.submitter };
 	struct spool_message m = { .queue_id = dsn->id, .session = l->d.session,
 		.received = (uint64_t)clock_wall_us(), .queued = now, .size = text.n, .fd = -1, .content = text,
 		.rcpt = &to, .rcpts = 1, .flags = SPOOL_OWN | (dsn_is_8bit(dsn) ? SPOOL_8BIT : 0) |
@@ -118,7 +132,7 @@ store(struct letter *l, const struct done *e, const struct dsn *dsn, struct slic
 		return err;
 	(void)session_parse(l->d.session, &session);
 	EVENT(EVENT_QUEUE_NOTIFIED, session, l->d.queue_id, S(""), EF("kind", slice_z(kind_name[e->tell])),
-	    EF("to", l->d.sender), EF("notification", dsn->id), EN("nrcpt", l->n));
+	    EF("to", hearer(&l->d)), EF("notification", dsn->id), EN("nrcpt", l->n));
 	return STORE_OK;
 }
 
@@ -130,8 +144,8 @@ write_letter(struct letter *l, const struct done *e, uint64_t *id)
 	struct session_text session;
 	uint64_t number = 0;
 	char name[40];
-	struct dsn dsn = { .kind = kind_of[e->tell], .host = q->hostname, .about = l->d.queue_id, .to = l->d.sender,
-		.envid = l->d.envid, .seconds = clock_wall_us() / 1000000,
+	struct dsn dsn = { .kind = kind_of[e->tell], .host = q->hostname, .about = l->d.queue_id, .to = hearer(&l->d),
+		.envid = l->d.listed ? S("") : l->d.envid, .seconds = clock_wall_us() / 1000000,
 		.arrived = (int64_t)(l->d.received / 1000000), .rcpts = l->rcpts, .n = l->n,
 		.until = queue_wall(q, l->d.queued + q->set.lifetime) / 1000000 };
 	enum store_err err = original(l, e->tell, &dsn.original, &dsn.full);
@@ -151,15 +165,20 @@ write_letter(struct letter *l, const struct done *e, uint64_t *id)
 }
 
 enum store_err
-bounce_write(struct queue *q, const struct done *d, size_t n, uint64_t *id)
+bounce_write(struct queue *q, const struct done *d, size_t n, size_t *told, uint64_t *id)
 {
 	own(arena_p) a = arena_new("bounce", LIMIT_ARENA_MESSAGE);
 	struct letter l = { .q = q, .a = a, .rcpts = ARENA_ARRAY(a, n, struct dsn_rcpt) };
 	enum store_err e = l.rcpts == NULL ? STORE_LIMIT : STORE_OK;
 
 	*id = 0;
-	for (size_t i = 0; i < n && e == STORE_OK; i++)
-		e = add(&l, &d[i]);
+	*told = 0;
+	while (*told < n && e == STORE_OK) {
+		e = add(&l, &d[*told]);
+		if (l.whole)
+			break;
+		(*told)++;
+	}
 	if (e != STORE_OK || l.n == 0)
 		return e;
 	return write_letter(&l, d, id);

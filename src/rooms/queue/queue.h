@@ -190,9 +190,9 @@ uint64_t outcome_retry_local(struct queue *q, unsigned attempts);
 uint64_t outcome_jitter(struct queue *q, uint64_t us);
 
 /* bounce.c: in a transaction that is open */
-/* Writes the notification of n entries of one message and one kind; *id gets its message id, or 0 when
- * nobody is to be told. */
-enum store_err bounce_write(struct queue *q, const struct done *d, size_t n, uint64_t *id);
+/* Writes the notification of the first entries of n, which are of one message and one kind: those that the same
+ * one hears of, *told of them, at least 1. *id gets its message id, or 0 when nobody is to be told. */
+enum store_err bounce_write(struct queue *q, const struct done *d, size_t n, size_t *told, uint64_t *id);
 
 /* schedule.c: what comes from the spool, and when */
 void schedule_init(struct queue *q);

@@ -86,14 +86,17 @@ put_z(char **at, struct slice s)
 	return z;
 }
 
-/* Internal mail first, then what our own people send, then what comes, then bulk (a priority below
- * zero from a stranger is smtp's word for it), then bounces; in each class RFC 6710 in three bands. */
+/* Internal mail first, then what our own people send, then what comes, then bulk (what says of itself that it is one
+ * of many, what goes through a list, and a priority below zero from a stranger, which is smtp's word for it), then
+ * bounces; in each class RFC 6710 in three bands. Bulk never comes sooner than it would have otherwise. */
 static uint8_t
 rank_of(const struct spool_delivery *d)
 {
 	unsigned band = d->priority > 0 ? 0 : d->priority == 0 ? 1 : 2;
 	unsigned class = d->sender.n == 0 ? 4 : d->submitter != 0 ? d->account == 0 : 2;
 
+	if (class < 3 && ((d->flags & SPOOL_BULK) != 0 || d->listed))
+		class = 3;
 	if (class == 2 && d->priority < 0) {
 		class = 3;
 		band = d->priority > -5 ? 1 : 2;

@@ -96,6 +96,21 @@ sign(struct scan_job *j, const struct outgoing *o, struct slice domain)
 	return true;
 }
 
+/* One of many alike, as its sender says: RFC 2076 section 3.9 (Precedence), 2919, 2369. */
+static bool
+is_bulk(const struct header *h)
+{
+	static const struct slice words[] = { S_INIT("bulk"), S_INIT("list"), S_INIT("junk") };
+
+	if (header_find(h, S("List-Id"), 0) != SLICE_NONE || header_find(h, S("List-Unsubscribe"), 0) != SLICE_NONE)
+		return true;
+	for (size_t i = header_find(h, S("Precedence"), 0); i != SLICE_NONE; i = header_find(h, S("Precedence"), i + 1))
+		for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+			if (slice_ieq(slice_trim(h->field[i].body), words[k]))
+				return true;
+	return false;
+}
+
 static void
 prepare(struct scan_job *j, struct outgoing *o, struct smtp_scan_judge_answer *out)
 {
@@ -113,6 +128,7 @@ prepare(struct scan_job *j, struct outgoing *o, struct smtp_scan_judge_answer *o
 		SCAN_EVENT(j, EVENT_SCAN_VERDICT, EF("action", S("reject")), EF("why", out->why));
 	} else {
 		out->from = from.address;
+		out->bulk = !j->own && is_bulk(&o->h);
 		(void)scan_remove_forged(j);
 		remove_hidden(j, o);
 		scan_filtered(j, out);

@@ -293,6 +293,32 @@ verdicts(void **state)
 	}
 }
 
+/* What says of itself that it is one of many. */
+static void
+bulk(void **state)
+{
+	static const struct {
+		const char *field;
+		bool is;
+	} table[] = { { "Precedence: bulk", true }, { "precedence:  LIST ", true }, { "Precedence: junk", true },
+		{ "Precedence: first-class", false }, { "Precedence:", false }, { "X-Precedence: bulk", false },
+		{ "Precedence: special\r\nPrecedence: bulk", true }, { "List-Id: <x.ours.example>", true },
+		{ "LIST-UNSUBSCRIBE: <https://ours.example/u>", true }, { "Subject: bulk", false } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+		own(buf_t) mail = { .max = 4096 };
+		struct smtp_scan_judge_answer v;
+
+		(void)buf_fmt(&mail, TRACE "From: me@ours.example\r\n%s\r\n\r\nhello\r\n", table[i].field);
+		v = run(true, buf_slice(&mail), "me@ours.example", NULL, 0);
+		if (v.action != SMTP_SCAN_ACTION_ACCEPT || v.bulk != table[i].is)
+			fail_msg("%s", table[i].field);
+		v = run(false, buf_slice(&mail), "me@ours.example", NULL, 0);
+		assert_false(v.bulk); /* strangers' mail comes in its own class anyway */
+	}
+}
+
 /* fifty claims to be ours go, those of others stay, ours comes on top. */
 static void
 forged(void **state)
@@ -582,6 +608,7 @@ main(void)
 	const struct CMUnitTest tests[] = { cmocka_unit_test_setup_teardown(verdicts, begin, finish),
 		cmocka_unit_test_setup_teardown(forged, begin, finish),
 		cmocka_unit_test_setup_teardown(outgoing, begin, finish),
+		cmocka_unit_test_setup_teardown(bulk, begin, finish),
 		cmocka_unit_test_setup_teardown(outgoing_refused, begin, finish),
 		cmocka_unit_test_setup_teardown(forwarding, begin, finish),
 		cmocka_unit_test_setup_teardown(filtered_in, begin, finish),

@@ -8,7 +8,7 @@
 #include "rooms/smtp/session.h"
 
 /* Room that one recipient takes in smtp_queue.accept besides its two addresses. */
-#define RCPT_FIXED ((size_t)13)
+#define RCPT_FIXED ((size_t)18)
 #define RCPTS_MOST (LIMIT_IPC - 4096)
 
 /* What the parser found wrong, as a reply. bad_address is the enhanced code for this verb. */
@@ -196,6 +196,8 @@ add_target(struct txn *t, const struct smtp_auth_target *to, const struct asked 
 		.account = to->account,
 		.original = asked->address,
 		.sender = sender,
+		.listed = to->listed,
+		.owner = to->owner,
 		.notify = (uint8_t)asked->notify,
 		.orcpt = asked->orcpt };
 	return true;

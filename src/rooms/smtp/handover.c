@@ -58,15 +58,17 @@ accepted(struct smtp_session *s, const struct content *c)
 
 /* About what would nobody be told who should be: mail of strangers that we forward goes back as a report
  * only to a sender that SPF verified, else it would be backscatter to whoever was forged; and what a list
- * cannot deliver is not its author's business. */
+ * cannot deliver is not its author's business, but its owner's, whatever the author wished (RFC 3461 section 5.2.7.3). */
 static void
 keep_quiet(struct smtp_session *s, const struct smtp_scan_judge_answer *v)
 {
 	for (size_t i = 0; i < s->txn.n_rcpts; i++) {
 		struct smtp_queue_rcpt *r = &s->txn.rcpts[i];
-		bool forward = s->account_id == 0 && r->account == 0, listed = s->txn.list.n > 0 && r->sender.n > 0;
+		bool forward = s->account_id == 0 && r->account == 0;
 
-		if ((forward && !v->sender_verified) || listed)
+		if (r->listed)
+			r->notify = SMTP_NOTIFY_FAILURE;
+		else if (forward && !v->sender_verified)
 			r->notify = SMTP_NOTIFY_NEVER;
 	}
 }
@@ -84,6 +86,7 @@ queue_it(struct smtp_session *s, struct content *c, const struct smtp_scan_judge
 		.held = v->action == SMTP_SCAN_ACTION_HOLD ? v->why : S(""),
 		.smtputf8 = s->txn.utf8,
 		.requiretls = s->txn.requiretls,
+		.bulk = v->bulk,
 		.priority = s->txn.priority,
 		.ret = (enum smtp_queue_ret)s->txn.ret,
 		.envid = s->txn.envid,

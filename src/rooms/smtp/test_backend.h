@@ -98,11 +98,11 @@ static enum ipc_status
 world_rcpt(void *ctx, const struct smtp_auth_rcpt *in, uint64_t deadline_ms, struct arena *a,
     struct smtp_auth_rcpt_answer *out)
 {
-	static struct smtp_auth_target alice = { 1, S_INIT("alice@example.test"), S_INIT("") },
-				       bob = { 2, S_INIT("bob@example.test"), S_INIT("") };
-	static struct smtp_auth_target both[] = { { 1, S_INIT("alice@example.test"), S_INIT("") },
-		{ 2, S_INIT("bob@example.test"), S_INIT("") } };
-	static struct smtp_auth_target away = { 0, S_INIT("a@far.test"), S_INIT("SRS0=x@example.test") };
+	static struct smtp_auth_target alice = { .account = 1, .address = S_INIT("alice@example.test"), .sender = S_INIT("") },
+				       bob = { .account = 2, .address = S_INIT("bob@example.test"), .sender = S_INIT("") };
+	static struct smtp_auth_target both[] = { { .account = 1, .address = S_INIT("alice@example.test"), .sender = S_INIT("") },
+		{ .account = 2, .address = S_INIT("bob@example.test"), .sender = S_INIT("") } };
+	static struct smtp_auth_target away = { .account = 0, .address = S_INIT("a@far.test"), .sender = S_INIT("SRS0=x@example.test") };
 	struct world *w = ctx;
 
 	(void)deadline_ms;
