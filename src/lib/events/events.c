@@ -19,6 +19,9 @@ static struct ipc_channel *ledger;
 static struct kept *oldest, **newest = &oldest;
 static size_t kept_bytes;
 static uint64_t lost;
+static void (*wake)(void *); /* NULL: each event tries for those before it */
+static void *wake_arg;
+static bool woken; /* and events_resend() was not called since */
 
 static const struct {
 	unsigned kind;
@@ -53,8 +56,11 @@ send_kept(void)
 {
 	while (oldest != NULL) {
 		struct kept *k = oldest;
+		enum ipc_status st = ledger == NULL ? IPC_CLOSED : ipc_send(ledger, &k->frame, 0, -1);
 
-		if (ledger == NULL || ipc_send(ledger, &k->frame, 0, -1) == IPC_AGAIN)
+		if (st == IPC_CLOSED)
+			ipc_channel_free(&ledger); /* the next one gets it */
+		if (st == IPC_CLOSED || st == IPC_AGAIN)
 			return false;
 		oldest = k->next;
 		if (oldest == NULL)
@@ -114,13 +120,13 @@ encode(buf_t *b, enum event_kind kind, uint64_t session, struct slice queue_id, 
 	buf_free(&text);
 }
 
-/* Under the lock. */
+/* Under the lock. While somebody is about to send what is kept, nobody tries in vain. */
 static void
 emit(buf_t *b)
 {
 	enum ipc_status st = IPC_AGAIN;
 
-	if (send_kept() && ledger != NULL)
+	if (!woken && send_kept() && ledger != NULL)
 		st = ipc_send(ledger, b, 0, -1);
 	if (st == IPC_CLOSED)
 		ipc_channel_free(&ledger);
@@ -141,16 +147,31 @@ emit_lost(void)
 	emit(&b);
 }
 
+/* Under the lock: is somebody to be woken for what is kept? */
+static bool
+wake_due(void)
+{
+	bool due = wake != NULL && !woken && oldest != NULL && ledger != NULL;
+
+	woken = woken || due;
+	return due;
+}
+
 void
 events_connect(int fd)
 {
+	bool due;
+
 	(void)pthread_mutex_lock(&lock);
 	ipc_channel_free(&ledger);
 	ledger = ipc_channel_new(fd, "ledger", "");
 	ipc_set_send_wait(ledger, 0);
 	(void)send_kept();
 	emit_lost();
+	due = wake_due();
 	(void)pthread_mutex_unlock(&lock);
+	if (due)
+		wake(wake_arg);
 }
 
 void
@@ -158,12 +179,41 @@ events_emit(enum event_kind kind, uint64_t session, struct slice queue_id, struc
     const struct event_field *fields, size_t n)
 {
 	own(buf_t) b = { .max = 0 };
+	bool due;
 
 	encode(&b, kind, session, queue_id, account, fields, n);
 	(void)pthread_mutex_lock(&lock);
 	emit(&b);
 	emit_lost();
+	due = wake_due();
 	(void)pthread_mutex_unlock(&lock);
+	if (due)
+		wake(wake_arg);
+}
+
+void
+events_on_kept(void (*fn)(void *), void *arg)
+{
+	(void)pthread_mutex_lock(&lock);
+	wake = fn;
+	wake_arg = arg;
+	woken = false;
+	(void)pthread_mutex_unlock(&lock);
+}
+
+bool
+events_resend(void)
+{
+	bool more;
+
+	(void)pthread_mutex_lock(&lock);
+	woken = false;
+	(void)send_kept();
+	emit_lost();
+	more = oldest != NULL && ledger != NULL;
+	woken = more;
+	(void)pthread_mutex_unlock(&lock);
+	return more;
 }
 
 static const char DIGITS[] = "0123456789abcdefghjkmnpqrstvwxyz";

@@ -39,6 +39,13 @@ void events_connect(int fd);
 void events_emit(enum event_kind kind, uint64_t session, struct slice queue_id, struct slice account,
     const struct event_field *fields, size_t n);
 
+/* Has fn(arg) called when ledger takes no more for the moment, from the thread that emits: it has
+ * events_resend() called in a while, until which nothing is sent. Without it what is kept waits for the
+ * next event. NULL: no more. */
+void events_on_kept(void (*fn)(void *arg), void *arg);
+/* Sends what is kept, as far as ledger takes it; true: something stays, and another call is due. */
+bool events_resend(void);
+
 /* "smtp.rejected", or "?" for a number that this version does not know. */
 const char *event_name(unsigned kind);
 /* The kind of a name, or EVENT_NONE. */

@@ -75,6 +75,56 @@ events_outlive_a_missing_ledger(void **state)
 }
 
 static void
+count_wake(void *arg)
+{
+	(*(unsigned *)arg)++;
+}
+
+/* What ledger did not take at once comes without another event. */
+static void
+events_are_sent_again(void **state)
+{
+	struct seen seen = { 0 };
+	unsigned wakes = 0;
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	events_connect(ends[0]);
+	events_on_kept(count_wake, &wakes);
+	for (uint64_t i = 0; i < 1500; i++) /* more than the channel holds, less than what is kept */
+		EVENT(EVENT_CONN_OPEN, i, S(""), S(""), EF("ip", S("192.0.2.1")));
+	assert_int_equal(wakes, 1);
+	assert_true(events_resend()); /* still full */
+	for (int i = 0; i < 100; i++) {
+		drain(ends[1], &seen);
+		if (!events_resend())
+			break;
+	}
+	drain(ends[1], &seen);
+	assert_int_equal(seen.n, 1500);
+	assert_int_equal(seen.last_session, 1499);
+	assert_int_equal(seen.lost, 0);
+	for (uint64_t i = 0; i < 1500; i++)
+		EVENT(EVENT_CONN_OPEN, i, S(""), S(""), EF("ip", S("192.0.2.1")));
+	assert_int_equal(wakes, 2);
+	(void)close(ends[1]); /* it dies with a part of them; its successor gets the others */
+	assert_false(events_resend());
+	seen = (struct seen){ 0 };
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	events_connect(ends[0]);
+	assert_int_equal(wakes, 3);
+	for (bool more = true; more;) {
+		drain(ends[1], &seen);
+		more = events_resend();
+	}
+	drain(ends[1], &seen);
+	assert_true(seen.n > 500);
+	assert_int_equal(seen.last_session, 1499);
+	events_on_kept(NULL, NULL);
+	(void)close(ends[1]);
+}
+
+static void
 session_ids_read_back(void **state)
 {
 	static const uint64_t ids[] = { 0, 1, 31, 32, 0x123456789abcdef0u, UINT64_MAX };
@@ -97,7 +147,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(events_outlive_a_missing_ledger),
-		cmocka_unit_test(session_ids_read_back) };
+		cmocka_unit_test(events_are_sent_again), cmocka_unit_test(session_ids_read_back) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@
 #define WARDEN_FD 3
 #define MOST_SETTINGS 64
 #define MOST_HANDED 64
+#define RESEND_MS 5u /* ledger takes 200 events at once, and writes a transaction meanwhile */
 
 struct handed {
 	char name[64], instance[32];
@@ -295,6 +296,32 @@ from_warden(void *arg, unsigned ready)
 		exit(EX_OK); /* warden is gone: its successor starts everything anew */
 }
 
+/* ---- events that ledger did not take at once ---- */
+
+static void
+resend(void *arg)
+{
+	struct loop *l = arg;
+
+	if (events_resend())
+		(void)loop_after(l, RESEND_MS, resend, l);
+}
+
+static void
+resend_soon(void *arg)
+{
+	struct loop *l = arg;
+
+	(void)loop_after(l, RESEND_MS, resend, l);
+}
+
+/* In any thread. */
+static void
+kept(void *arg)
+{
+	loop_post(arg, resend_soon, arg);
+}
+
 int
 proc_serve(struct proc *p, struct loop *l, const struct proc_peers *peers, void *ctx)
 {
@@ -316,7 +343,10 @@ proc_serve(struct proc *p, struct loop *l, const struct proc_peers *peers, void 
 	(void)loop_watch(l, WARDEN_FD, LOOP_READ, from_warden, p);
 	if (warden_room_ready_send(p->warden, &ready) != IPC_OK)
 		die(p, EX_OSERR, "warden does not listen", "");
+	events_on_kept(kept, l);
 	loop_run(l);
+	events_on_kept(NULL, NULL);
+	(void)events_resend();
 	return EX_OK;
 }
 
