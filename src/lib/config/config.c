@@ -479,6 +479,24 @@ fetch(cfg_t *sec, struct config *c)
 	return true;
 }
 
+/* The rules: what is said counts, "" is none; a configuration from before there were rules says nothing, and has those
+ * that lie beside it, where there are any. */
+static bool
+filter(cfg_t *cfg, const char *path, struct config *c)
+{
+	const char *slash = strrchr(path, '/');
+	int n;
+
+	c->filter[0] = '\0';
+	if (cfg_size(cfg, "filter") > 0)
+		return text(cfg, "filter", c->filter, sizeof c->filter);
+	n = slash == NULL ? snprintf(c->filter, sizeof c->filter, "filter.rules") :
+	    snprintf(c->filter, sizeof c->filter, "%.*s/filter.rules", (int)(slash - path), path);
+	if (n < 0 || (size_t)n >= sizeof c->filter || access(c->filter, F_OK) != 0)
+		c->filter[0] = '\0';
+	return true;
+}
+
 static bool
 check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 {
@@ -488,7 +506,7 @@ check(cfg_t *cfg, const char *path, struct config *c, struct buf *errors)
 	    !text(cfg, "room_dir", c->room_dir, sizeof c->room_dir) ||
 	    !text(cfg, "certificate", c->certificate, sizeof c->certificate) ||
 	    !text(cfg, "key", c->key, sizeof c->key) ||
-	    !text(cfg, "filter", c->filter, sizeof c->filter) ||
+	    !filter(cfg, path, c) ||
 	    !text(cfg, "postmaster", c->postmaster, sizeof c->postmaster) || !numbers(cfg, c) || !senders(cfg, c))
 		return false;
 	if (strlen(c->run_dir) > 90) /* the path of a local socket ends at 107 bytes */
@@ -546,7 +564,7 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_STR("room_dir", "/usr/lib/postern", CFGF_NONE),
 		CFG_STR("certificate", "/etc/postern/tls/cert.pem", CFGF_NONE),
 		CFG_STR("key", "/etc/postern/tls/key.pem", CFGF_NONE), CFG_STR("postmaster", "", CFGF_NONE),
-		CFG_STR("filter", "", CFGF_NONE),
+		CFG_STR("filter", "", CFGF_NODEFAULT),
 		CFG_INT("uid_base", 200000, CFGF_NONE), CFG_INT("user_range", 10000, CFGF_NONE),
 		CFG_INT("message_size", (long)LIMIT_MESSAGE, CFGF_NONE),
 		CFG_INT("connections", 10000, CFGF_NONE),

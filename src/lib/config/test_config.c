@@ -287,6 +287,43 @@ outbound_mistakes(void **state)
 	}
 }
 
+static void
+write_file(const char *dir, const char *name, const char *content)
+{
+	char path[100];
+	FILE *f;
+
+	(void)snprintf(path, sizeof path, "%s/%s", dir, name);
+	f = fopen(path, "w");
+	assert_true(f != NULL && fputs(content, f) >= 0 && fclose(f) == 0);
+}
+
+/* A configuration from before there were rules has those that lie beside it; what is said counts. */
+static void
+rules_of_an_older_file(void **state)
+{
+	own(buf_t) errors = { .max = 4096 };
+	static struct config c;
+	char dir[] = "/tmp/postern-config-XXXXXX", conf[100], rules[100];
+
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(conf, sizeof conf, "%s/postern.conf", dir);
+	(void)snprintf(rules, sizeof rules, "%s/filter.rules", dir);
+	write_file(dir, "postern.conf", "hostname = mail.example.org\nlisten smtp { port = 25 }\n");
+	assert_true(config_read(conf, &c, &errors));
+	assert_string_equal(c.filter, "");
+	write_file(dir, "filter.rules", "");
+	assert_true(config_read(conf, &c, &errors));
+	assert_string_equal(c.filter, rules);
+	write_file(dir, "postern.conf", "hostname = mail.example.org\nfilter = \"\"\nlisten smtp { port = 25 }\n");
+	assert_true(config_read(conf, &c, &errors));
+	assert_string_equal(c.filter, "");
+	write_file(dir, "postern.conf", "hostname = mail.example.org\nfilter = \"/x/y\"\nlisten smtp { port = 25 }\n");
+	assert_true(config_read(conf, &c, &errors));
+	assert_string_equal(c.filter, "/x/y");
+	assert_true(unlink(conf) == 0 && unlink(rules) == 0 && rmdir(dir) == 0);
+}
+
 int
 main(void)
 {
@@ -296,7 +333,8 @@ main(void)
 		cmocka_unit_test(host_names),
 		cmocka_unit_test(outbound), cmocka_unit_test(switches_of_listeners), cmocka_unit_test(local_programs),
 		cmocka_unit_test(lmtp_listens_close_by), cmocka_unit_test(milters),
-		cmocka_unit_test(outbound_mistakes) };
+		cmocka_unit_test(outbound_mistakes),
+		cmocka_unit_test(rules_of_an_older_file) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
