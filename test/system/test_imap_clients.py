@@ -209,12 +209,14 @@ def test_imaplib_a_message_s_life(imap, token):
     assert len(imap.search(None, "SUBJECT", f'"life {token}"')[1][0].split()) == 1
 
 
-def test_imaplib_idle_tells_of_new_mail(target, imap, token):
+@pytest.mark.parametrize("rests", (0, 12))  # 12 s: the stream to the mailbox room is closed by then
+def test_imaplib_idle_tells_of_new_mail(target, imap, token, rests):
     imap.select("INBOX")
     tag = imap._new_tag()
     imap.send(tag + b" IDLE\r\n")
     while not imap.readline().startswith(b"+"):
         pass
+    time.sleep(rests)
     with smtplib.SMTP(target.host, target.ports["smtp"], timeout=30) as s:
         s.sendmail("someone@sender.test", [target.bob], f"Subject: news {token}\r\n\r\nx\r\n")
         answered = time.monotonic()

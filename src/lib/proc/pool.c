@@ -188,6 +188,8 @@ park(struct pool *p, struct pool_conv *c)
 		return;
 	}
 	put_behind(&p->parked, c);
+	if (c->fd < 0)
+		return;
 	if (c->watch == NULL)
 		c->watch = loop_watch_once(p->loop, c->fd, LOOP_READ, on_ready, c);
 	else
@@ -376,6 +378,34 @@ pool_wake(struct pool *p, struct pool_conv *c)
 		unpark(c);
 		enqueue(p, c);
 	}
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+bool
+pool_hold(struct pool *p, struct pool_conv *c)
+{
+	bool parked;
+
+	(void)pthread_mutex_lock(&p->lock);
+	parked = c->state == PARKED && !c->nap;
+	if (parked) {
+		unpark(c);
+		begin(c);
+	}
+	(void)pthread_mutex_unlock(&p->lock);
+	if (parked)
+		loop_unwatch(p->loop, &c->watch);
+	return parked;
+}
+
+void
+pool_put_back(struct pool *p, struct pool_conv *c)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	if (c->woken)
+		enqueue(p, c);
+	else
+		park(p, c);
 	(void)pthread_mutex_unlock(&p->lock);
 }
 

@@ -34,7 +34,7 @@ struct pool;
 /* Stands first in the room's own conversation struct. */
 struct pool_conv {
 	/* The room's, before pool_add() and inside run(): */
-	int fd;			 /* waited on while parked */
+	int fd;			 /* waited on while parked; -1: nothing is, until pool_wake() */
 	uint64_t deadline_ms;	 /* for parking (clock_mono_ms()); 0: none */
 	bool nap;		 /* park until the deadline (to a twentieth of a second) or pool_wake(), whatever comes in */
 	/* The pool's: */
@@ -67,6 +67,11 @@ void pool_add(struct pool *p, struct pool_conv *c);
 /* Has run() called soon with POOL_WOKEN, parked or not. From any thread, but the caller has to know
  * that c has not ended (a lock that its end() takes). */
 void pool_wake(struct pool *p, struct pool_conv *c);
+/* From the loop's thread: takes a parked conversation out of the pool's hands, as if it ran here, and stops
+ * watching its descriptor. False where it is not parked. pool_put_back() follows in the same handler. */
+[[nodiscard]] bool pool_hold(struct pool *p, struct pool_conv *c);
+/* Parks it again, or has it run where pool_wake() was called meanwhile. */
+void pool_put_back(struct pool *p, struct pool_conv *c);
 /* Conversations that have not ended. */
 unsigned pool_size(struct pool *p);
 /* Threads that exist now. */

@@ -36,6 +36,7 @@ struct conn {
 	enum conn_phase phase;
 	bool switching; /* the old room drains, nothing goes up */
 	bool awaiting;	/* conn_await(), and nothing came down since */
+	bool resting;	/* conn_rest() */
 	bool up_ended;	/* the client will send no more */
 	bool up_told;	/* and this room knows it */
 	bool failed;
@@ -115,7 +116,7 @@ conn_wants_read(const struct conn *c, enum conn_side side)
 {
 	const struct side *s = side == CONN_CLIENT ? &c->client : &c->room;
 
-	return !s->readable && c->phase != CONN_WAITING;
+	return !s->readable && (c->phase != CONN_WAITING || (c->resting && side == CONN_CLIENT));
 }
 
 bool
@@ -465,6 +466,8 @@ conn_run(struct conn *c)
 		st = run_shake(c);
 		break;
 	case CONN_WAITING:
+		if (c->resting && (c->client.readable || c->up_ended || held(&c->up).n > 0))
+			st = CONN_WANTED;
 		break;
 	case CONN_OPEN:
 		st = run_open(c, scratch);
@@ -488,6 +491,13 @@ conn_attach(struct conn *c, int room)
 	c->room = (struct side){ .fd = room, .readable = true, .writable = true };
 	c->phase = CONN_OPEN;
 	c->up_told = false;
+	c->resting = false;
+}
+
+void
+conn_rest(struct conn *c)
+{
+	c->resting = c->phase == CONN_WAITING;
 }
 
 void

@@ -34,6 +34,7 @@ enum conn_status {
 	CONN_SHOOK,   /* once: the handshake is complete, a room is wanted */
 	CONN_LOST,    /* once, after conn_await(): the room has ended without a word */
 	CONN_DRAINED, /* once, after conn_switch(): the old room's last words are taken over */
+	CONN_WANTED,  /* after conn_rest(): the client has said something, and a room is wanted */
 	CONN_ENDED,   /* free it */
 };
 
@@ -74,6 +75,8 @@ void conn_attach(struct conn *c, int room);
  * CONN_BACKLOG: the caller then ends it. */
 #define CONN_BACKLOG ((size_t)262144)
 [[nodiscard]] bool conn_switch(struct conn *c, int returned);
+/* In CONN_WAITING: nobody is wanted before the client says something, or its end; until conn_attach(). */
+void conn_rest(struct conn *c);
 /* After conn_attach(): if the room ends before it has said anything, conn_run() gives CONN_LOST instead
  * of ending the conn, and the phase is CONN_WAITING again. */
 void conn_await(struct conn *c);

@@ -118,6 +118,8 @@ struct session {
 	int bare;     /* the client's socket between lobby and mailbox, without TLS */
 	struct handoff *handoff;
 	bool joined, tls, closed, stopping;
+	bool resting; /* its room has given the stream back, and keeps the session */
+	bool woken;   /* while it rests: the room wants to say something */
 	uint32_t account;
 	struct ip peer_ip, local_ip;
 	uint16_t peer_port, local_port;
@@ -205,6 +207,10 @@ void room_gone(struct session *s);
 /* Lobby has given it up and warden has said whose it is: hands it to the mailbox room, once what is
  * underway is taken over. The session may be gone afterwards. */
 void session_join(struct house *h, struct session *s);
+/* A resting session's stream is drained: waits for the client or the room. */
+void session_rest(struct house *h, struct session *s);
+/* A resting session goes on, with a new pair. The session may be gone afterwards. */
+void session_resume(struct house *h, struct session *s);
 /* Forgets what lobby said. */
 void handoff_free(struct session *s);
 /* The mailbox cannot be had: the client hears so from lobby, where it still waits for the answer to its

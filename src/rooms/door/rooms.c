@@ -231,6 +231,36 @@ session_unavailable(struct house *h, struct session *s)
 		session_run(h, s);
 }
 
+void
+session_rest(struct house *h, struct session *s)
+{
+	if (s->closed) {
+		session_end(h, s);
+		return;
+	}
+	if (s->woken) {
+		session_resume(h, s);
+		return;
+	}
+	conn_rest(s->conn);
+	session_run(h, s); /* what came meanwhile */
+}
+
+void
+session_resume(struct house *h, struct session *s)
+{
+	own(fd_t) fd = -1;
+
+	fd = session_pair(h, s);
+	if (fd < 0 || s->room->ch == NULL ||
+	    door_mailbox_resume_send(s->room->ch, &(struct door_mailbox_resume){ .session = s->id, .fd = fd }) != IPC_OK) {
+		session_end(h, s);
+		return;
+	}
+	s->resting = s->woken = false;
+	session_run(h, s);
+}
+
 /* ---- back from rooms ----------------------------------------------------------------------- */
 
 /* The session that this room has under this id, or NULL. */
@@ -307,6 +337,8 @@ closed(struct room *r, uint64_t id)
 	s->closed = true;
 	if (s->conn == NULL)
 		session_free(r->house, s);
+	else if (s->resting && conn_phase(s->conn) == CONN_WAITING)
+		session_end(r->house, s);
 	else if (s->deadline == NO_DEADLINE)
 		deadline_set(r->house, s, DEADLINE_FLUSH);
 }
@@ -339,6 +371,39 @@ static void
 on_mailbox_closed(void *ctx, struct door_mailbox_closed *m)
 {
 	closed(ctx, m->session);
+}
+
+/* What the client said in the meantime waits in the stream and has the conversation go on at once. A room whose
+ * session is over here hears so: it has no stream that could tell it. */
+static void
+on_mailbox_rest(void *ctx, struct door_mailbox_rest *m)
+{
+	struct room *r = ctx;
+	struct session *s = theirs(r, m->session);
+
+	if (s == NULL || s->conn == NULL || s->resting || s->handoff != NULL) {
+		(void)door_mailbox_gone_send(r->ch, &(struct door_mailbox_gone){ .session = m->session });
+		return;
+	}
+	s->resting = true;
+	if (!is_stream(m->fd) || !conn_switch(s->conn, m->fd)) {
+		session_end(r->house, s);
+		return;
+	}
+	session_run(r->house, s);
+}
+
+static void
+on_mailbox_wake(void *ctx, struct door_mailbox_wake *m)
+{
+	struct room *r = ctx;
+	struct session *s = theirs(r, m->session);
+
+	if (s == NULL || !s->resting)
+		return; /* the client was first */
+	s->woken = true;
+	if (conn_phase(s->conn) == CONN_WAITING)
+		session_resume(r->house, s);
 }
 
 /* Lobby gives a conversation up. It is nobody's until warden has said whose it is. */
@@ -386,7 +451,9 @@ static const struct door_smtp_client from_smtp = { .starttls = on_smtp_starttls,
 static const struct door_lobby_client from_lobby = { .starttls = on_lobby_starttls,
 	.closed = on_lobby_closed,
 	.handoff = on_handoff };
-static const struct door_mailbox_client from_mailbox = { .closed = on_mailbox_closed };
+static const struct door_mailbox_client from_mailbox = { .closed = on_mailbox_closed,
+	.rest = on_mailbox_rest,
+	.wake = on_mailbox_wake };
 
 /* ---- channels ------------------------------------------------------------------------------ */
 

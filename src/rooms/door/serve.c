@@ -170,8 +170,12 @@ session_run(struct house *h, struct session *s)
 	watch_side(h, s, CONN_ROOM);
 	if (st == CONN_MORE)
 		run_again(h, s);
+	else if (st == CONN_DRAINED && s->resting)
+		session_rest(h, s);
 	else if (st == CONN_DRAINED)
 		session_join(h, s);
+	else if (st == CONN_WANTED)
+		session_resume(h, s);
 }
 
 void

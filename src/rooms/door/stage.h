@@ -32,7 +32,7 @@ struct stage {
 
 /* What the rooms heard last. */
 static struct heard {
-	unsigned converse, gone, joins, unavailable, crowded;
+	unsigned converse, gone, joins, resumes, unavailable, crowded;
 	bool crowd;
 	uint64_t session, gone_session;
 	unsigned tls;
@@ -124,6 +124,14 @@ on_mailbox_gone(void *ctx, struct door_mailbox_gone *m)
 }
 
 static inline void
+on_mailbox_resume(void *ctx, struct door_mailbox_resume *m)
+{
+	heard.resumes++;
+	heard.session = m->session;
+	take(&m->fd);
+}
+
+static inline void
 on_smtp_crowded(void *ctx, struct door_smtp_crowded *m)
 {
 	heard.crowded++;
@@ -136,7 +144,8 @@ static const struct door_lobby_server lobby_side = { .converse = on_lobby_conver
 	.gone = on_lobby_gone,
 	.unavailable = on_lobby_unavailable };
 static const struct door_mailbox_server mailbox_side = { .join = on_mailbox_join,
-	.gone = on_mailbox_gone };
+	.gone = on_mailbox_gone,
+	.resume = on_mailbox_resume };
 
 /* One round of everybody. */
 static inline void

@@ -94,6 +94,8 @@ session_free(struct house *h, struct session *s)
 	struct session **at = &h->ids[s->id % ID_BUCKETS];
 
 	tell_close(s);
+	if (s->resting)
+		room_gone(s); /* there is no stream whose end would tell it */
 	note_leaving(h);
 	while (*at != s)
 		at = &(*at)->next_id;

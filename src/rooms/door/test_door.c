@@ -245,6 +245,133 @@ be_absent(struct stage *st, enum absence how, uint64_t id)
 		ipc_channel_free(&st->mailbox);
 }
 
+/* A client with TLS in its mailbox room; returns its socket. */
+static int
+in_mailbox(struct stage *st, struct secure *tls, uint64_t *id)
+{
+	int c, old;
+
+	begin(st, wide);
+	c = client(st->ports[2]);
+	assert_true(shake(st, tls, c));
+	UNTIL(st, heard.converse == 1);
+	*id = heard.session;
+	old = fd_take(&heard.fd);
+	lobby_handoff(st, *id, old, S("a"), S(""));
+	(void)close(old);
+	warden_join(st, *id, 1001);
+	UNTIL(st, heard.joins == 1);
+	put(heard.fd, "a OK\r\n");
+	return c;
+}
+
+/* The mailbox room gives its end back, as rooms do: sent and closed. */
+static void
+give_rest(struct stage *st, uint64_t id)
+{
+	struct door_mailbox_rest m = { .session = id, .fd = heard.fd };
+
+	assert_int_equal(door_mailbox_rest_send(st->mailbox, &m), IPC_OK);
+	fd_t_drop(&heard.fd);
+}
+
+static void
+turns(struct stage *st, int n)
+{
+	while (n-- > 0)
+		turn(st);
+}
+
+/* A session in IDLE without a stream between door and its room: whoever has something to say brings it back, and
+ * not an octet is lost or comes twice, whatever crossed the rest. */
+static void
+resting(void **state)
+{
+	struct door_mailbox_wake wake = { 0 };
+	struct stage st;
+	struct secure tls;
+	int c = in_mailbox(&st, &tls, &wake.session);
+
+	assert_true(secure_gets(&st, &tls, "a OK\r\n"));
+
+	/* the room's last words arrive, then it rests, and nothing happens by itself */
+	put(heard.fd, "+ idling\r\n");
+	give_rest(&st, wake.session);
+	assert_true(secure_gets(&st, &tls, "+ idling\r\n"));
+	turns(&st, 20);
+	assert_int_equal(heard.resumes, 0);
+	/* the client speaks */
+	secure_put(&tls, "DONE\r\n");
+	UNTIL(&st, heard.resumes == 1 && heard.session == wake.session);
+	assert_true(gets(&st, heard.fd, "DONE\r\n"));
+	/* a wake that crossed it changes nothing */
+	assert_int_equal(door_mailbox_wake_send(st.mailbox, &wake), IPC_OK);
+	turns(&st, 20);
+	assert_int_equal(heard.resumes, 1);
+	/* the room speaks, before door has even taken the stream */
+	give_rest(&st, wake.session);
+	assert_int_equal(door_mailbox_wake_send(st.mailbox, &wake), IPC_OK);
+	UNTIL(&st, heard.resumes == 2);
+	put(heard.fd, "* 1 EXISTS\r\n");
+	assert_true(secure_gets(&st, &tls, "* 1 EXISTS\r\n"));
+
+	/* octets that the room did not read before it rested, and more behind them */
+	secure_put(&tls, "DO");
+	turns(&st, 20);
+	give_rest(&st, wake.session);
+	secure_put(&tls, "NE\r\n");
+	UNTIL(&st, heard.resumes == 3);
+	assert_true(gets(&st, heard.fd, "DONE\r\n"));
+
+	/* of nobody's session: the room is told */
+	heard.gone = 0;
+	assert_int_equal(door_mailbox_rest_send(st.mailbox,
+	    &(struct door_mailbox_rest){ .session = wake.session + 1, .fd = heard.fd }), IPC_OK);
+	UNTIL(&st, heard.gone == 1 && heard.gone_session == wake.session + 1);
+
+	/* the client leaves */
+	give_rest(&st, wake.session);
+	turns(&st, 5);
+	(void)close(c);
+	UNTIL(&st, heard.resumes == 4);
+	assert_true(sees_end(&st, heard.fd));
+	fd_t_drop(&heard.fd);
+	UNTIL(&st, caps_total(st.h->caps) == 0);
+	secure_free(&tls);
+	end(&st);
+}
+
+/* Ends of a session that rests: the room hears of door's, the client of the room's. */
+static void
+resting_ends(void **state)
+{
+	for (int how = 0; how < 3; how++) {
+		struct stage st;
+		struct secure tls;
+		uint64_t id;
+		int c = in_mailbox(&st, &tls, &id);
+
+		give_rest(&st, id);
+		assert_true(secure_gets(&st, &tls, "a OK\r\n"));
+		turns(&st, 5);
+		if (how == 0) {
+			ipc_channel_free(&st.mailbox);
+		} else if (how == 1) {
+			assert_int_equal(door_mailbox_closed_send(st.mailbox,
+			    &(struct door_mailbox_closed){ .session = id }), IPC_OK);
+		} else {
+			session_free(st.h, session_find(st.h, id));
+			UNTIL(&st, heard.gone == 1 && heard.gone_session == id);
+		}
+		if (how < 2)
+			assert_true(secure_ends(&st, &tls));
+		(void)close(c);
+		UNTIL(&st, caps_total(st.h->caps) == 0);
+		secure_free(&tls);
+		end(&st);
+	}
+}
+
 /* The login was right and the mailbox cannot be had: lobby gets the conversation back, to say so. */
 static void
 no_mailbox(void **state)
@@ -655,6 +782,8 @@ main(void)
 		cmocka_unit_test(wrong_descriptors),
 		cmocka_unit_test(logins),
 		cmocka_unit_test(no_mailbox),
+		cmocka_unit_test(resting),
+		cmocka_unit_test(resting_ends),
 		cmocka_unit_test(room_restarts),
 		cmocka_unit_test(limits), cmocka_unit_test(crowd), cmocka_unit_test(room_behind), cmocka_unit_test(front_ends_count),
 		cmocka_unit_test(no_hello),

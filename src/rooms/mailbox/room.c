@@ -40,13 +40,64 @@ why_of(enum pool_why why)
 	return why == POOL_DEADLINE ? SESSION_EXPIRED : why == POOL_WOKEN ? SESSION_NEWS : SESSION_INPUT;
 }
 
+/* ---- rest: door keeps the client's side alone, and no stream lies between ---- */
+
+/* In the loop's thread. */
+static void
+rest(struct mailbox_conv *c)
+{
+	struct door_mailbox_rest m = { .session = c->s.id };
+	own(fd_t) fd = -1;
+	enum ipc_status st = IPC_UNAVAILABLE;
+
+	if (c->away || !c->tls || !pool_hold(c->room->pool, &c->pc))
+		return;
+	fd = session_release(&c->s);
+	if (fd >= 0) {
+		m.fd = fd;
+		(void)pthread_mutex_lock(&c->room->lock);
+		if (c->link->ch != NULL && c->link->generation == c->generation)
+			st = door_mailbox_rest_send(c->link->ch, &m);
+		(void)pthread_mutex_unlock(&c->room->lock);
+		c->away = st == IPC_OK;
+		if (!c->away)
+			session_resume(&c->s, fd_take(&fd));
+	}
+	if (c->away)
+		c->pc.fd = -1;
+	pool_put_back(c->room->pool, &c->pc);
+}
+
+/* True while the stream is with door, which is asked for it. */
+static bool
+waits_for_stream(struct mailbox_conv *c)
+{
+	struct door_mailbox_wake m = { .session = c->s.id };
+
+	(void)pthread_mutex_lock(&c->room->lock);
+	if (c->fresh >= 0) {
+		c->pc.fd = fd_take(&c->fresh);
+		session_resume(&c->s, c->pc.fd);
+		c->away = c->asked = false;
+	} else if (!c->asked && c->link->ch != NULL && c->link->generation == c->generation) {
+		c->asked = door_mailbox_wake_send(c->link->ch, &m) == IPC_OK;
+	}
+	c->pc.deadline_ms = !c->away || c->asked ? 0 : clock_mono_ms() + MAILBOX_ASK_MS;
+	(void)pthread_mutex_unlock(&c->room->lock);
+	return c->away;
+}
+
 static enum pool_next
 run(struct pool_conv *pc, enum pool_why why)
 {
 	struct mailbox_conv *c = (struct mailbox_conv *)pc;
-	enum session_next next = session_turn(&c->s, lost(c) ? SESSION_END : why_of(why));
+	bool ends = lost(c);
+	enum session_next next;
 
 	(void)__atomic_add_fetch(&c->room->turns, 1, __ATOMIC_RELAXED);
+	if (c->away && !ends && waits_for_stream(c))
+		return POOL_PARK;
+	next = session_turn(&c->s, ends ? SESSION_END : why_of(why));
 	pc->deadline_ms = session_deadline(&c->s);
 	if (next == SESSION_PARK)
 		return POOL_PARK;
@@ -71,6 +122,7 @@ end(struct pool_conv *pc)
 	EVENT(EVENT_MAILBOX_SESSION, c->s.id, S(""), c->s.account, EF("what", S("end")),
 	    EN("commands", c->s.commands));
 	session_end(&c->s);
+	fd_t_drop(&c->fresh);
 	explicit_bzero(c, sizeof *c);
 	c->next = r->spare;
 	r->spare = c;
@@ -127,7 +179,8 @@ on_join(void *ctx, struct door_mailbox_join *m)
 		return;
 	}
 	c = conv_new(r);
-	*c = (struct mailbox_conv){ .room = r, .link = link, .generation = link->generation };
+	*c = (struct mailbox_conv){ .room = r, .link = link, .generation = link->generation, .fresh = -1,
+		.tls = m->tls != DOOR_MAILBOX_TLS_NONE };
 	c->s = (struct session){ .id = m->session, .store = r->store, .hub = &r->hub,
 		.account = slice_z(r->account), .owner = c };
 	c->pc.fd = fd_take(&m->fd);
@@ -168,7 +221,23 @@ on_gone(void *ctx, struct door_mailbox_gone *m)
 	dismiss(link->room, link, m->session, false);
 }
 
-static const struct door_mailbox_server handlers = { .join = on_join, .gone = on_gone };
+static void
+on_resume(void *ctx, struct door_mailbox_resume *m)
+{
+	struct mailbox_link *link = ctx;
+	struct mailbox_room *r = link->room;
+
+	(void)pthread_mutex_lock(&r->lock);
+	for (struct mailbox_conv *c = r->first; c != NULL; c = c->next)
+		if (c->link == link && c->s.id == m->session && c->away && c->fresh < 0) {
+			c->fresh = fd_take(&m->fd);
+			pool_wake(r->pool, &c->pc);
+			break;
+		}
+	(void)pthread_mutex_unlock(&r->lock);
+}
+
+static const struct door_mailbox_server handlers = { .join = on_join, .gone = on_gone, .resume = on_resume };
 
 static void
 link_drop(struct mailbox_link *link)
@@ -260,6 +329,8 @@ on_quiet(void *arg)
 	quiet = clock_mono_ms() - r->busy_ms;
 
 	if (quiet >= MAILBOX_REST_MS && !r->rested) {
+		for (struct mailbox_conv *c = r->first; c != NULL; c = c->next) /* changed by this thread alone */
+			rest(c);
 		mailbox_relax(r->store);
 		(void)malloc_trim(0);
 		r->rested = true;

@@ -19,6 +19,7 @@
 #define MAILBOX_BATCH 64u	      /* deliveries that share one flush (count) */
 #define MAILBOX_GATHER_MS 40u	      /* so long deliveries wait for others while nobody listens */
 #define MAILBOX_REST_MS 5000u	      /* without work so long: the store's file is closed */
+#define MAILBOX_ASK_MS 1000u	      /* after so long, what door could not be told is tried again */
 #define MAILBOX_LEAVE_MS 60000u	      /* without sessions and work so long: the room may end */
 
 struct mailbox_room;
@@ -38,6 +39,10 @@ struct mailbox_conv {
 	uint64_t generation;		  /* of the link that brought it */
 	struct mailbox_conv *next, *prev; /* all of the room, under the lock; next: of the spare ones */
 	bool gone;			  /* under the lock: end at the next turn */
+	bool tls;			  /* through door; without, the client's own socket is here */
+	bool away;			  /* door has the stream, until ... */
+	bool asked;			  /* ... which door was asked for */
+	int fresh;			  /* under the lock: ... this one came; -1: none */
 };
 
 /* A delivery that waits for the transaction that all of one round share. */

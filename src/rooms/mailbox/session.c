@@ -331,6 +331,22 @@ expired(const struct session *s)
 	return clock_mono_ms() >= s->until_ms;
 }
 
+int
+session_release(struct session *s)
+{
+	own(buf_t) none = { .max = 0 };
+
+	if (!s->idling || s->in.half || s->over || !stream_idle(&s->io))
+		return -1;
+	return stream_detach(&s->io, &none);
+}
+
+void
+session_resume(struct session *s, int fd)
+{
+	stream_init_fd(&s->io, fd);
+}
+
 enum session_next
 session_turn(struct session *s, enum session_why why)
 {

@@ -73,6 +73,11 @@ struct session {
 enum session_next { SESSION_PARK, SESSION_CLOSE };
 enum session_why { SESSION_INPUT, SESSION_NEWS, SESSION_EXPIRED, SESSION_END };
 
+/* Between two turns: the descriptor of a session in IDLE, which the caller gives back to door; -1 where it
+ * is not in IDLE or something is half read. session_resume() before the next turn but one with SESSION_END. */
+int session_release(struct session *s);
+/* Goes on with this descriptor, which is taken over. */
+void session_resume(struct session *s, int fd);
 /* When session_turn() is to be called with SESSION_EXPIRED while it is parked. */
 uint64_t session_deadline(const struct session *s);
 /* io must be initialised, the first fields set, the rest zero. tag is that of the login command,
