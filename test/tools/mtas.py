@@ -4,6 +4,7 @@ exclude each other, so Exim and OpenSMTPD are taken apart into a directory and r
 the users and the spool that they insist on."""
 import glob
 import os
+import re
 import shutil
 import smtplib
 import subprocess
@@ -128,6 +129,10 @@ smtp_sasl_auth_enable = {auth}
 smtp_sasl_password_maps = static:{{alice@example.test:{password}}}
 smtp_sasl_security_options = noanonymous
 smtpd_peername_lookup = no
+maillog_file = {d}/out
+maillog_file_prefixes = {d}
+debug_peer_list = 127.0.0.1
+debug_peer_level = 1
 """
 
 MASTER = """{address}:{port} inet n - n - - smtpd
@@ -145,6 +150,7 @@ trace unix - - n - 0 bounce
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
 error unix - - n - - error
+postlog unix-dgram n - n - 1 postlogd
 """
 
 
@@ -240,6 +246,13 @@ class Mta:
             if os.path.exists(path):
                 with open(path, errors="replace") as f:
                     found += f.read()
+        return found
+
+    def wait_log(self, pattern, within=20.0):
+        end = time.monotonic() + within
+        while not (found := re.search(pattern, self.log())):
+            assert time.monotonic() < end, f"{self.name} has not said {pattern}: {self.log()[-3000:]}"
+            time.sleep(0.1)
         return found
 
     def message(self, token, within=20.0):
