@@ -80,7 +80,8 @@ on_relay(void *ctx, struct ipc_call *call, struct queue_send_relay *m)
 /* What scan says of our own notifications. */
 __attribute__((unused)) static struct {
 	enum { SIGNS, SIGNS_NOT_NOW, SIGNS_SILENTLY } does;
-	size_t asked;
+	size_t asked, n_held;
+	struct ipc_call held[100]; /* those without an answer, which keep their channel alive */
 	char to[400];
 } seal;
 
@@ -96,8 +97,12 @@ on_judge(void *ctx, struct ipc_call *call, struct smtp_scan_judge *m)
 	copy_z(seal.to, sizeof seal.to, m->rcpts[0].address);
 	if (seal.does == SIGNS_NOT_NOW)
 		out = (struct smtp_scan_judge_answer){ .action = SMTP_SCAN_ACTION_DEFER, .code = 451 };
-	if (seal.does != SIGNS_SILENTLY)
+	if (seal.does != SIGNS_SILENTLY) {
 		(void)smtp_scan_judge_answer(call, &out);
+		return;
+	}
+	assert_true(seal.n_held < sizeof seal.held / sizeof seal.held[0]);
+	seal.held[seal.n_held++] = *call;
 }
 
 __attribute__((unused)) static void
