@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """swaks as a front end (XCLIENT, PROXY protocol 1 and 2), from an address that may be one and from one that may not, and as a
-client that pipelines. Debian's swaks knows no CHUNKING: test_smtp_clients.py and Exim (test_relay_peers.py) send BDAT."""
+client that pipelines. Debian's swaks knows no CHUNKING: Exim sends BDAT (test_relay_peers.py)."""
 import imaplib
 import email
 import email.policy
