@@ -400,20 +400,66 @@ plain_name(struct slice s, size_t most)
 }
 
 static bool
+file_name(struct slice file, size_t most)
+{
+	return file.n >= 3 && file.n < most && slice_at(file, 0) == '/' && slice_at(file, file.n - 1) != '/' &&
+	    slice_rfind_byte(file, '/') != 0;
+}
+
+/* "/DIRECTORY/.s.PGSQL.PORT" or a loopback ADDRESS:PORT. Over TCP a connection is not encrypted, so it stays here. */
+static bool
+database_server(struct slice where, struct config_watch *w)
+{
+	static const char name[] = "/.s.PGSQL.";
+	bool local = where.n > 0 && slice_at(where, 0) == '/';
+	size_t cut = slice_rfind_byte(where, local ? '.' : ':'), slash = slice_rfind_byte(where, '/');
+	struct slice host = slice_head(where, cut == SLICE_NONE ? 0 : cut);
+	uint32_t port;
+	struct ip ip;
+
+	if (host.n == 0 || !slice_u32(slice_from(where, cut + 1), &port) || port == 0 || port > 65535)
+		return false;
+	w->port = (uint16_t)port;
+	if (local) {
+		(void)snprintf(w->file, sizeof w->file, "%.*s", SFMT(where));
+		return where.n < CONFIG_SOCKET && slash > 0 && slice_starts(slice_from(where, slash), slice_z(name));
+	}
+	if (slice_at(host, 0) == '[' && slice_at(host, host.n - 1) == ']')
+		host = slice_sub(host, 1, host.n - 2);
+	(void)snprintf(w->address, sizeof w->address, "%.*s", SFMT(slice_head(host, sizeof w->address - 1)));
+	return ip_parse(host, &ip) && (ip.n == 4 ? ip.b[0] == 127 : slice_eq(host, S("::1")));
+}
+
+static bool
+watched_server(cfg_t *sec, struct config_watch *w)
+{
+	struct slice user = slice_z(cfg_getstr(sec, "user")), role = slice_z(cfg_getstr(sec, "role"));
+
+	return cfg_getstr(sec, "sqlite")[0] == '\0' &&
+	    database_server(slice_z(cfg_getstr(sec, "postgres")), w) &&
+	    text(sec, "database", w->database, sizeof w->database) && w->database[0] != '\0' &&
+	    text(sec, "user", w->user, sizeof w->user) && user.n > 0 &&
+	    text(sec, role.n > 0 ? "role" : "user", w->role, sizeof w->role) &&
+	    text(sec, "password", w->password, sizeof w->password) && (w->password[0] == '\0' || w->password[0] == '/');
+}
+
+static bool
 watched(cfg_t *sec, struct config_drop *d)
 {
 	struct config_watch *w = &d->watches[d->n_watches];
 	struct slice file = slice_z(cfg_getstr(sec, "sqlite")), table = slice_z(cfg_getstr(sec, "table"));
+	bool server = cfg_getstr(sec, "postgres")[0] != '\0';
 
 	if (d->n_watches == CONFIG_WATCHES || !plain_name(slice_z(cfg_title(sec)), sizeof w->program) ||
-	    !plain_name(table, sizeof w->table) || file.n < 3 || file.n >= sizeof w->file || slice_at(file, 0) != '/' ||
-	    slice_at(file, file.n - 1) == '/' || slice_rfind_byte(file, '/') == 0) {
-		cfg_error(sec, "drop: watch PROGRAM { sqlite = \"/DIRECTORY/FILE\" table = \"NAME\" }, at most %d; names have"
-		    " letters, digits and _", CONFIG_WATCHES);
+	    !plain_name(table, sizeof w->table) || (server ? !watched_server(sec, w) : !file_name(file, sizeof w->file))) {
+		cfg_error(sec, "drop: watch PROGRAM { sqlite = \"/DIRECTORY/FILE\" table = \"NAME\" }, or { postgres ="
+		    " \"/DIRECTORY/.s.PGSQL.PORT\" or a loopback address with a port, database, user, role, password, table };"
+		    " at most %d; names have letters, digits and _", CONFIG_WATCHES);
 		return false;
 	}
 	(void)snprintf(w->program, sizeof w->program, "%s", cfg_title(sec));
-	(void)snprintf(w->file, sizeof w->file, "%.*s", SFMT(file));
+	if (!server)
+		(void)snprintf(w->file, sizeof w->file, "%.*s", SFMT(file));
 	(void)snprintf(w->table, sizeof w->table, "%.*s", SFMT(table));
 	d->n_watches++;
 	return true;
@@ -552,6 +598,8 @@ config_read(const char *path, struct config *out, struct buf *errors)
 		CFG_END() };
 	static cfg_opt_t events_opts[] = { CFG_STR("keep", "30d", CFGF_NONE), CFG_END() };
 	static cfg_opt_t watch_opts[] = { CFG_STR("sqlite", "", CFGF_NONE), CFG_STR("table", "letters", CFGF_NONE),
+		CFG_STR("postgres", "", CFGF_NONE), CFG_STR("database", "", CFGF_NONE), CFG_STR("user", "", CFGF_NONE),
+		CFG_STR("role", "", CFGF_NONE), CFG_STR("password", "", CFGF_NONE),
 		CFG_END() };
 	static cfg_opt_t drop_opts[] = { CFG_STR("http", "", CFGF_NONE),
 		CFG_SEC("watch", watch_opts, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES), CFG_END() };

@@ -86,8 +86,13 @@ struct config_service {
 /* A table that a program writes letters into. */
 struct config_watch {
 	char program[32];
-	char file[256]; /* SQLite */
+	char file[256]; /* SQLite, or the Unix socket of PostgreSQL; "": TCP */
 	char table[64];
+	char database[64]; /* PostgreSQL; "": SQLite */
+	char address[64];  /* a loopback address; "": see file */
+	uint16_t port;
+	char user[64], role[64]; /* whom the room runs as, and whom it logs in as */
+	char password[256];	 /* a file; "": none */
 };
 
 /* milter NAME { ... } */

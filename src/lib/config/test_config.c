@@ -116,6 +116,16 @@ local_programs(void **state)
 			      "watch shop { sqlite = \"/var/lib/shop/out.db\" } }\n", &c, &errors));
 	assert_true(strcmp(c.drop.http, "::1") == 0 && c.drop.http_port == 8025 && c.drop.n_watches == 1);
 	assert_string_equal(c.drop.watches[0].table, "letters");
+	assert_true(c.drop.watches[0].database[0] == '\0' && c.drop.watches[0].port == 0);
+	assert_true(read_text("hostname = mail.example.org\nlisten smtp { port = 25 }\ndrop {\n"
+			      "watch a { postgres = \"/run/postgresql/.s.PGSQL.5433\" database = shop user = shop }\n"
+			      "watch b { postgres = \"[::1]:5432\" database = d user = \"33\" role = r password = \"/p\" } }\n",
+	    &c, &errors));
+	assert_true(c.drop.n_watches == 2 && c.drop.watches[0].port == 5433 && c.drop.watches[1].port == 5432);
+	assert_string_equal(c.drop.watches[0].file, "/run/postgresql/.s.PGSQL.5433");
+	assert_string_equal(c.drop.watches[0].role, "shop");
+	assert_true(strcmp(c.drop.watches[1].address, "::1") == 0 && c.drop.watches[1].file[0] == '\0');
+	assert_true(strcmp(c.drop.watches[1].role, "r") == 0 && strcmp(c.drop.watches[1].password, "/p") == 0);
 	assert_true(read_text("hostname = mail.example.org\nlisten smtp { port = 25 }\ndrop { http = \"/run/x/mail\" }\n", &c,
 	    &errors));
 	assert_true(strcmp(c.drop.http, "/run/x/mail") == 0 && c.drop.http_port == 0);
@@ -178,6 +188,26 @@ bad_files_say_what_and_where(void **state)
 		{ "hostname = mail.example.org\ndrop { http = \"127.0.0.1\" }\nlisten smtp { port = 25 }\n", "loopback" },
 		{ "hostname = mail.example.org\ndrop { watch shop { sqlite = \"outbox.db\" } }\nlisten smtp { port = 25 }\n", "watch PROGRAM" },
 		{ "hostname = mail.example.org\ndrop { watch shop { sqlite = \"/a/b\" table = \"a b\" } }\nlisten smtp { port = 25 }\n", "watch PROGRAM" },
+		{ "hostname = mail.example.org\ndrop { watch a { postgres = \"192.0.2.1:5432\" database = d user = u } }\nlisten smtp { port = 25 }\n",
+		    "watch PROGRAM" },
+		{ "hostname = mail.example.org\ndrop { watch a { postgres = \"127.0.0.1\" database = d user = u } }\nlisten smtp { port = 25 }\n",
+		    "watch PROGRAM" },
+		{ "hostname = mail.example.org\ndrop { watch a { postgres = \"/run/postgresql\" database = d user = u } }\nlisten smtp { port = 25 }\n",
+		    "watch PROGRAM" },
+		{ "hostname = mail.example.org\ndrop { watch a { postgres = \"/.s.PGSQL.5432\" database = d user = u } }\nlisten smtp { port = 25 }\n",
+		    "watch PROGRAM" },
+		{ "hostname = mail.example.org\ndrop { watch a { postgres = \"127.0.0.1:70000\" database = d user = u } }\nlisten smtp { port = 25 }\n",
+		    "watch PROGRAM" },
+		{ "hostname = mail.example.org\ndrop { watch a { postgres = \"127.0.0.1:5432\" user = u } }\nlisten smtp { port = 25 }\n",
+		    "watch PROGRAM" },
+		{ "hostname = mail.example.org\ndrop { watch a { postgres = \"127.0.0.1:5432\" database = d } }\nlisten smtp { port = 25 }\n",
+		    "watch PROGRAM" },
+		{ "hostname = mail.example.org\ndrop { watch a { postgres = \"127.0.0.1:5432\" database = d user = u table = \"x\\\"y\" } }\nlisten smtp { port = 25 }\n",
+		    "watch PROGRAM" },
+		{ "hostname = mail.example.org\ndrop { watch a { postgres = \"127.0.0.1:5432\" sqlite = \"/a/b\" database = d user = u } }\nlisten smtp { port = 25 }\n",
+		    "watch PROGRAM" },
+		{ "hostname = mail.example.org\ndrop { watch a { postgres = \"127.0.0.1:5432\" database = d user = u password = p } }\nlisten smtp { port = 25 }\n",
+		    "watch PROGRAM" },
 		{ "hostname = mail.example.org\ndrop { watch a { sqlite = \"/a/b\" } watch a { sqlite = \"/a/c\" } }\nlisten smtp { port = 25 }\n", "duplicate title" },
 		{ "hostname = mail.example.org\nlisten smtp { port = 70000 }\n", "between 1 and 65535" },
 		{ "hostname = mail.example.org\ndns { servers = {resolver.example} }\nlisten smtp { port = 25 }\n",

@@ -14,6 +14,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,6 +29,17 @@ static long try_write_etc(void) { return syscall(SYS_openat, AT_FDCWD, "/etc/cro
 /* A room that may use the Internet may have a socket, but no raw one. */
 static long try_socket(void) { return syscall(SYS_socket, AF_INET, SOCK_RAW, IPPROTO_TCP); }
 static long try_unix(void) { return syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0); }
+
+/* A room with the socket of a database may connect there; /etc/passwd is not there, where the root is its own: anybody
+ * else would hear that it may not, or that nobody listens. */
+static long
+try_local(void)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = "/../etc/passwd" };
+	int fd = (int)syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0);
+
+	return fd < 0 || (syscall(SYS_connect, fd, &to, sizeof to) != 0 && errno == ENOENT) ? -1 : 0;
+}
 
 /* To a port that is no room's business. Where a connection was really tried, no wall stood: what the
  * other side said to it does not matter. */
@@ -135,6 +147,7 @@ static const struct {
 	{ "create a file in /etc", try_write_etc },
 	{ "create a raw Internet socket", try_socket },
 	{ "create a local socket", try_unix },
+	{ "connect to a local path", try_local },
 	{ "connect out", try_connect },
 	{ "listen on a port", try_serve },
 	{ "ptrace a sibling", try_ptrace },

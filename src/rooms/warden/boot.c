@@ -138,7 +138,7 @@ hand_dir(struct warden *w, struct room *r)
 	if (r->account != 0)
 		dir = own_dir(w, "mail", r->instance, r->uid);
 	else if (r->table != NULL)
-		dir = dup(r->watch_dir);
+		dir = watch_root(w, r);
 	else if (r->kind->dir != NULL)
 		dir = own_dir(w, NULL, r->kind->dir, r->uid);
 	else
@@ -284,6 +284,22 @@ tell_milters(struct room *r, const struct config *c)
 	}
 }
 
+static void
+tell_server(const struct warden *w, struct room *r, const struct config_watch *c)
+{
+	struct slice file = slice_z(c->file);
+
+	if (c->address[0] != '\0')
+		tell(r, "host", slice_z(c->address));
+	else
+		tell(r, "host", w->as_root ? S("/") : slice_head(file, slice_rfind_byte(file, '/')));
+	tell_number(r, "port", c->port);
+	tell(r, "database", slice_z(c->database));
+	tell(r, "role", slice_z(c->role));
+	if (c->password[0] != '\0')
+		hand_file(r, "password", c->password);
+}
+
 void
 room_boot(struct warden *w, struct room *r)
 {
@@ -352,8 +368,11 @@ room_boot(struct warden *w, struct room *r)
 	} else if (slice_eq(kind, S("lobby"))) {
 		tell_scram(r, c);
 	} else if (r->table != NULL) {
-		tell(r, "file", slice_from(slice_z(r->table->file), slice_rfind_byte(slice_z(r->table->file), '/') + 1));
 		tell(r, "table", slice_z(r->table->table));
+		if (r->table->database[0] == '\0')
+			tell(r, "file", slice_from(slice_z(r->table->file), slice_rfind_byte(slice_z(r->table->file), '/') + 1));
+		else
+			tell_server(w, r, r->table);
 	} else if (slice_eq(kind, S("auth"))) {
 		tell_number(r, "user_range", c->user_range);
 		tell_number(r, "login_failures", c->login_failures);

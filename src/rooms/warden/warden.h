@@ -30,7 +30,7 @@ struct room {
 	char instance[32];
 	uint32_t account; /* mailbox rooms only; else 0 */
 	const struct config_watch *table; /* of the room watch */
-	int watch_dir; /* the application's directory, which is its root; -1 */
+	int watch_dir; /* the application's directory, which is its root; -1: none, or PostgreSQL */
 	enum room_state state;
 	pid_t pid;
 	uid_t uid;
@@ -92,6 +92,8 @@ void leave_terminal(struct warden *w);
 /* watches.c: the rooms that watch tables of applications */
 /* Appends one room for each that is configured. */
 void watches_add(struct warden *w, struct room **last);
+/* A descriptor of the directory that becomes the room's root. */
+int watch_root(const struct warden *w, const struct room *r);
 /* A stream between it and drop, when both are there. */
 void watch_join(struct warden *w, struct room *r);
 void watches_join(struct warden *w);
