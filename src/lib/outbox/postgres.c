@@ -152,7 +152,7 @@ ask(struct pg *p, unsigned n, int n_values, const char *const *values)
 {
 	uint64_t until = clock_mono_ms() + OUTBOX_PG_MS;
 	own(buf_t) text = { .max = 8192 };
-	PGresult *r = NULL;
+	PGresult *r = NULL, *more = NULL;
 	bool ok = statement(p, n, &text) && PQsendQueryParams(p->db, (const char *)text.p, n_values, NULL, values, NULL, NULL, 0);
 	int left = 1;
 
@@ -161,12 +161,13 @@ ask(struct pg *p, unsigned n, int n_values, const char *const *values)
 	if (ok && left == 0 && arrived(p->db, until))
 		r = PQgetResult(p->db);
 	/* no statement of ours has two results */
-	if (r == NULL || !arrived(p->db, until) || PQresultStatus(r) != (n == S_DONE ? PGRES_COMMAND_OK : PGRES_TUPLES_OK) ||
-	    PQgetResult(p->db) != NULL) {
-		PQclear(r);
-		return NULL;
-	}
-	return r;
+	ok = r != NULL && PQresultStatus(r) == (n == S_DONE ? PGRES_COMMAND_OK : PGRES_TUPLES_OK) && arrived(p->db, until) &&
+	    (more = PQgetResult(p->db)) == NULL;
+	if (ok)
+		return r;
+	PQclear(more);
+	PQclear(r);
+	return NULL;
 }
 
 static enum outbox_status
