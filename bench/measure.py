@@ -136,3 +136,12 @@ def find_tool(name):
         if build and os.path.exists(path):
             return path
     raise SystemExit(f"{name} is not built: ./check, or ninja -C build-check bench/{name}")
+
+
+def pss_kib(pid):
+    """Proportional set size of a process in KiB; None: it is gone."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
+    except (OSError, StopIteration):
+        return None
