@@ -7,6 +7,8 @@
  * tries, and builds the room without it then. */
 #include <stddef.h>
 
+#include <zstd.h>
+
 #include "lib/base/panic.h"
 
 struct sqlite3;
@@ -63,3 +65,28 @@ NO_PACK(ZSTD_compressBlock_btopt_extDict) NO_PACK(ZSTD_compressBlock_btultra)
 NO_PACK(ZSTD_compressBlock_btultra2) NO_PACK(ZSTD_compressBlock_btultra_dictMatchState)
 NO_PACK(ZSTD_compressBlock_btultra_extDict) NO_PACK(ZSTD_dedicatedDictSearch_lazy_loadDictionary)
 NO_PACK(ZSTD_insertAndFindFirstIndex) NO_PACK(ZSTD_row_update) NO_PACK(ZSTD_updateTree)
+NO_PACK(ZSTD_compressBlock_doubleFast) NO_PACK(ZSTD_compressBlock_doubleFast_dictMatchState)
+NO_PACK(ZSTD_compressBlock_doubleFast_extDict) NO_PACK(ZSTD_fillDoubleHashTable)
+
+/* ---- zstd's readers of its formats before 0.8: nothing that lib/store wrote, so such bytes are damage and no frame ---- */
+
+#define NO_READER(name) \
+	void *name(void); \
+	void *name(void) { return NULL; }
+#define NOT_READ(name) \
+	size_t name(void); \
+	size_t name(void) { return (size_t)-1; } /* ZSTD_isError() */
+#define NO_SIZE(name) \
+	void name(const void *frame, size_t n, size_t *size, unsigned long long *most); \
+	void name(const void *frame, size_t n, size_t *size, unsigned long long *most) \
+	{ \
+		*size = (size_t)-1; \
+		*most = ZSTD_CONTENTSIZE_ERROR; \
+	}
+#define NO_FORMAT(v) \
+	NO_READER(ZSTD##v##_createDCtx) NOT_READ(ZSTD##v##_freeDCtx) NOT_READ(ZSTD##v##_getFrameParams) \
+	NOT_READ(ZSTD##v##_decompress_usingDict) NO_SIZE(ZSTD##v##_findFrameSizeInfoLegacy) \
+	NO_READER(ZBUFF##v##_createDCtx) NOT_READ(ZBUFF##v##_freeDCtx) NOT_READ(ZBUFF##v##_decompressContinue) \
+	NOT_READ(ZBUFF##v##_decompressInitDictionary)
+
+NO_FORMAT(v05) NO_FORMAT(v06) NO_FORMAT(v07)
