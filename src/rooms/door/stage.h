@@ -260,7 +260,7 @@ client(uint16_t port)
 
 /* Both directions of bare descriptors. */
 static inline bool
-gets(struct stage *st, int fd, const char *text)
+reads(struct stage *st, int fd, const char *text)
 {
 	char got[256];
 	size_t n = 0, want = strlen(text);

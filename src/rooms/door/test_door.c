@@ -25,9 +25,9 @@ bare_socket(void **state)
 	assert_int_equal(getsockname(c, (struct sockaddr *)&sin, &n), 0);
 	assert_int_equal(heard.peer_port, ntohs(sin.sin_port));
 	put(heard.fd, "220 here\r\n");
-	assert_true(gets(&st, c, "220 here\r\n"));
+	assert_true(reads(&st, c, "220 here\r\n"));
 	put(c, "QUIT\r\n");
-	assert_true(gets(&st, heard.fd, "QUIT\r\n"));
+	assert_true(reads(&st, heard.fd, "QUIT\r\n"));
 	/* only the room that has it can end it, and only once */
 	smtp_closed(&st, heard.session ^ 1);
 	for (int i = 0; i < 5; i++)
@@ -57,9 +57,9 @@ starttls(void **state)
 	c = client(st.ports[0]);
 	UNTIL(&st, heard.converse == 1);
 	put(c, "STARTTLS\r\nMAIL FROM:<evil@example.com>\r\n");
-	assert_true(gets(&st, heard.fd, "STARTTLS\r\nMAIL FROM:<evil@example.com>\r\n"));
+	assert_true(reads(&st, heard.fd, "STARTTLS\r\nMAIL FROM:<evil@example.com>\r\n"));
 	put(heard.fd, "220 go\r\n");
-	assert_true(gets(&st, c, "220 go\r\n"));
+	assert_true(reads(&st, c, "220 go\r\n"));
 	smtp_starttls(&st, heard.session, heard.fd);
 	(void)close(heard.fd);
 	heard.fd = -1;
@@ -69,7 +69,7 @@ starttls(void **state)
 	assert_string_equal(heard.cipher, "TLS_AES_256_GCM_SHA384");
 	assert_int_equal(recv(heard.fd, got, sizeof got, 0), -1);
 	secure_put(&tls, "EHLO x\r\n");
-	assert_true(gets(&st, heard.fd, "EHLO x\r\n"));
+	assert_true(reads(&st, heard.fd, "EHLO x\r\n"));
 	put(heard.fd, "221 bye\r\n");
 	smtp_closed(&st, heard.session); /* before the stream's end: the last words still arrive */
 	for (int i = 0; i < 5; i++)
@@ -88,7 +88,7 @@ starttls(void **state)
 	c = client(st.ports[0]);
 	UNTIL(&st, heard.converse == 1);
 	put(c, "STARTTLS\r\n");
-	assert_true(gets(&st, heard.fd, "STARTTLS\r\n"));
+	assert_true(reads(&st, heard.fd, "STARTTLS\r\n"));
 	put(c, "MAIL FROM:<evil@example.com>\r\n");
 	smtp_starttls(&st, heard.session, heard.fd);
 	(void)close(heard.fd);
@@ -157,7 +157,7 @@ login(bool implicit, bool join_first)
 	else
 		put(c, "a LOGIN x y\r\nb SEL");
 	/* lobby reads the login and a piece more; the rest is underway */
-	assert_true(gets(&st, heard.fd, "a LOGIN x y\r\nb"));
+	assert_true(reads(&st, heard.fd, "a LOGIN x y\r\nb"));
 	put(heard.fd, "* CAPABILITY\r\n");
 	old = fd_take(&heard.fd);
 	if (join_first) {
@@ -180,12 +180,12 @@ login(bool implicit, bool join_first)
 	assert_int_equal(heard.session, id);
 	assert_string_equal(heard.tag, "a");
 	assert_string_equal(heard.leftover, "b");
-	assert_true(gets(&st, heard.fd, " SELECT\r\n"));
+	assert_true(reads(&st, heard.fd, " SELECT\r\n"));
 	put(heard.fd, "a OK\r\n");
 	if (implicit)
 		assert_true(secure_gets(&st, &tls, "* CAPABILITY\r\na OK\r\n"));
 	else
-		assert_true(gets(&st, c, "* CAPABILITY\r\na OK\r\n"));
+		assert_true(reads(&st, c, "* CAPABILITY\r\na OK\r\n"));
 	/* lobby has no say any more */
 	assert_int_equal(
 	    door_lobby_closed_send(st.lobby, &(struct door_lobby_closed){ .session = id }), IPC_OK);
@@ -303,7 +303,7 @@ resting(void **state)
 	/* the client speaks */
 	secure_put(&tls, "DONE\r\n");
 	UNTIL(&st, heard.resumes == 1 && heard.session == wake.session);
-	assert_true(gets(&st, heard.fd, "DONE\r\n"));
+	assert_true(reads(&st, heard.fd, "DONE\r\n"));
 	/* a wake that crossed it changes nothing */
 	assert_int_equal(door_mailbox_wake_send(st.mailbox, &wake), IPC_OK);
 	turns(&st, 20);
@@ -321,7 +321,7 @@ resting(void **state)
 	give_rest(&st, wake.session);
 	secure_put(&tls, "NE\r\n");
 	UNTIL(&st, heard.resumes == 3);
-	assert_true(gets(&st, heard.fd, "DONE\r\n"));
+	assert_true(reads(&st, heard.fd, "DONE\r\n"));
 
 	/* of nobody's session: the room is told */
 	heard.gone = 0;
@@ -763,7 +763,7 @@ proxy_protocol(void **state)
 	UNTIL(&st, heard.converse == 2);
 	assert_int_equal(heard.peer_port, 5000);
 	assert_int_equal(heard.ip_n, 4);
-	assert_true(gets(&st, heard.fd, "EHLO x\r\n"));
+	assert_true(reads(&st, heard.fd, "EHLO x\r\n"));
 	(void)close(c);
 	c = client(st.ports[0]);
 	put(c, "EHLO x\r\n");
